@@ -1,0 +1,34 @@
+"""`keepline doctor`: is all here that the jobs need?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+
+def doctor(
+    bootstrap_servers: Annotated[Optional[str], typer.Option(help="Also check that these Kafka brokers answer.")] = None,
+    redis_url: Annotated[Optional[str], typer.Option(help="Also check that this Redis answers.")] = None,
+    model: Annotated[Optional[Path], typer.Option(help="Model to check. [default: the committed one]")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the checks as JSON.")] = False,
+) -> None:
+    """Check Java, the jars, the model, Kafka and Redis; say how to fix what is missing. Exits 1 if anything is.
+
+    Example: keepline doctor --bootstrap-servers localhost:9092 --redis-url redis://localhost:6379/0
+    """
+    from keepline.jobs.stack.doctor import checks  # noqa: PLC0415
+
+    results = checks(bootstrap_servers=bootstrap_servers, redis_url=redis_url, model=model)
+    if as_json:
+        import json  # noqa: PLC0415
+
+        typer.echo(json.dumps([result._asdict() for result in results]))
+    else:
+        for result in results:
+            typer.echo(f"{'ok  ' if result.ok else 'FAIL'} {result.name}: {result.detail}")
+            if not result.ok:
+                typer.echo(f"     fix: {result.fix}")
+    if not all(result.ok for result in results):
+        raise typer.Exit(1)

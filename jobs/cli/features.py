@@ -1,0 +1,40 @@
+"""`keepline features churn`: training rows from event files, by the kernels that run in the stream."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+
+def churn(
+    events: Annotated[list[Path], typer.Option(help="Event file or folder (JSON Lines, CSV, .gz); may be repeated.")],
+    at: Annotated[str, typer.Option(help="QUERIES.csv (customer_id,at), or one time for every customer (RFC 3339).")],
+    out: Annotated[Path, typer.Option(help="Rows: .csv or .parquet.")],
+    type_name: Annotated[Optional[str], typer.Option("--type", help="Event type of CSV files that do not say.")] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit 1 if any line was rejected.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
+) -> None:
+    """Compute the churn features of customers at given moments.
+
+    A row at T is what the records with event_time ≤ T make. Bad lines go to OUT.rejected.jsonl.
+
+    Example: keepline features churn --events events/ --at queries.csv --out rows.csv
+    """
+    from keepline.jobs.features import compute  # noqa: PLC0415
+
+    summary = compute("churn", events, at, out, type_name)
+    if as_json:
+        import json  # noqa: PLC0415
+
+        typer.echo(json.dumps(summary))
+    else:
+        typer.echo(
+            f"{out}: {summary['rows']} rows from {summary['events']} events; {summary['rejected']} rejected, "
+            f"{summary['duplicate']} duplicate, {summary['late']} late"
+        )
+        if summary["rejected"]:
+            typer.echo(f"rejected lines and why: {summary['rejected_file']}", err=True)
+    if strict and summary["rejected"]:
+        raise typer.Exit(1)

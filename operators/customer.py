@@ -1,0 +1,179 @@
+"""The customer operator's Python half: compiles a spec, runs batches through the kernel, and does the rare work after them.
+
+`CustomerKernel` is used alike by the JVM shell (`operators.runtime`, over direct buffers) and by `replay` and tests
+(`operators.host`, over NumPy arrays): same arrays, same calls, same bytes out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from keepline.features import feature_set as load_feature_set
+from keepline.features.plan import compile as compile_plan
+from keepline.models import manifest, policy
+from keepline.operators import customer_kernel as ck
+from keepline.operators import layout as at
+from keepline.operators.frames import template
+from keepline.operators.spec import CHANNELS, OperatorSpec
+from keepline.schemas import packed
+from keepline.schemas.catalog import EVENT_TYPES, output_schema
+from keepline.schemas.decode import hash_bytes, message, new_registers
+from keepline.schemas.framing import encode
+from keepline.schemas.programs import compile_events
+from keepline.schemas.status import Reason
+
+Bytes = npt.NDArray[np.uint8]
+SCORES, INTERVENTIONS, DECISIONS, DEAD_LETTERS, LATE_EVENTS = range(len(CHANNELS))
+
+
+class CustomerKernel:
+    """One operator's tables and, once bound, its buffers."""
+
+    def __init__(self, spec: OperatorSpec) -> None:
+        """Compiles the plan and loads the model; raises KeeplineError with what to do when they do not fit."""
+        self.spec = spec
+        feature_set = load_feature_set(spec.feature_set)
+        self.model = manifest.from_mapping(spec.manifest, feature_set)
+        self.plan = compile_plan(feature_set)
+        self.names = self.plan.names
+        self.state_size = self.plan.state_size
+        self.state_version = self.plan.state_version
+        self.policy = policy.Policy(
+            threshold=self.model.threshold, cooldown_ms=spec.cooldown_ms, data_median_mb=self.model.median("data_mb_30d")
+        )
+        tables = self.model.tables()
+        width = len(self.names)
+        self._tables = (tables.feat, tables.kind, tables.coef, tables.center)
+        self._programs = compile_events()
+        self._control = np.array([kind.control for kind in EVENT_TYPES], np.uint8)
+        self._names = template(self.model.model_id, self.model.version, self.names)
+        self._regs = new_registers()
+        self._row = (np.zeros(width), np.zeros(width), np.zeros(3, np.int64), np.zeros(2 * width + 8))
+        self._ints = np.zeros(10, np.int64)
+        self._ints[ck.C_RETENTION] = self.plan.retention_ms
+        self._ints[ck.C_BOUND] = spec.bound_ms
+        self._ints[ck.C_AHEAD] = spec.ahead_ms
+        self._ints[ck.C_MIN_TIME] = spec.min_time_ms
+        self._ints[ck.C_MAX_TIME] = spec.max_time_ms
+        self._ints[ck.C_EMIT] = ("band", "delta", "every").index(spec.emit)
+        self._ints[ck.C_CURRENCY] = np.int64(hash_bytes(spec.currency.encode()).astype(np.int64))
+        self._ints[ck.C_STATE] = self.state_size
+        low, high = self.model.bands
+        self._floats = np.array([tables.intercept, low, high, spec.delta, self.policy.threshold], np.float64)
+
+    def bind(self, block: Bytes, io: Bytes, entries: int, out_bytes: int, event_bytes: int) -> None:
+        """Maps the states (`block`, a multiple of the state size) and the io buffer, and compiles the kernel for them."""
+        layout = at.io_layout(entries, out_bytes, event_bytes)
+        if io.shape[0] < layout.total:
+            msg = f"the io buffer has {io.shape[0]} bytes, {layout.total} expected for batches of {entries}"
+            raise ValueError(msg)
+
+        def section(start: int, size: int, dtype: Any) -> Any:
+            return io[start : start + size].view(dtype)
+
+        self.hdr = section(0, 8 * at.HDR, np.int64)
+        self.slots = section(layout.slot, 4 * entries, np.int32)
+        self.offs = section(layout.off, 4 * entries, np.int32)
+        self.lens = section(layout.length, 4 * entries, np.int32)
+        self.touched = section(layout.touched, entries, np.uint8)
+        self.timer_slot = section(layout.timer_slot, 4 * entries, np.int32)
+        self.timer_at = section(layout.timer_at, 8 * entries, np.int64)
+        self.out = section(layout.out, out_bytes, np.uint8)
+        self.events = section(layout.events, event_bytes, np.uint8)
+        self.rebind(block)
+        candidates = entries + 64
+        self._rejects = np.zeros((entries, ck.REJECT_COLUMNS), np.int64)
+        self._cand_i = np.zeros((candidates, ck.CANDIDATE_COLUMNS), np.int64)
+        self._cand_x = np.zeros((candidates, len(self.names)))
+        self._cand_f = np.zeros((candidates, 4))
+        self.run(0, 0, 0)
+
+    def rebind(self, block: Bytes) -> None:
+        """Maps another block of states (a host that grows its block calls this)."""
+        self._views = (block, block.view(np.int32), block.view(np.int64), block.view(np.float64))
+
+    def run(self, n: int, watermark: int, wall: int) -> int:
+        """Runs entries hdr[FIRST]…n−1; returns how many were consumed. Frames, timers and counters stand in `hdr`."""
+        hdr = self.hdr
+        hdr[at.OUT_BYTES] = hdr[at.TIMERS] = hdr[at.FRAMES] = hdr[at.REJECTS] = hdr[at.CANDIDATES] = hdr[at.RESERVED_BYTES] = 0
+        ck.run(
+            n, watermark, wall, self._control, self.slots, self.offs, self.lens, self.touched, self.timer_slot, self.timer_at,
+            self.out, self.events, hdr, self._views, self._programs, self.plan.tables, self._tables, self._names, self._ints,
+            self._floats, self._regs, self._row, self._rejects, self._cand_i, self._cand_x, self._cand_f,
+        )  # fmt: skip
+        for line in range(int(hdr[at.CANDIDATES])):
+            self._decide(line)
+        for line in range(int(hdr[at.REJECTS])):
+            self._reject(line)
+        return int(hdr[at.CONSUMED])
+
+    def _put(self, channel: int, key: bytes, value: bytes, sequence: int = 0, as_of: int = 0, created: int = 0) -> None:
+        frame = packed.frame(channel, key, value, sequence, as_of, created)
+        start = int(self.hdr[at.OUT_BYTES])
+        self.out[start : start + len(frame)] = np.frombuffer(frame, np.uint8)
+        self.hdr[at.OUT_BYTES] = start + len(frame)
+        self.hdr[at.FRAMES] += 1
+
+    def _text(self, position: int, length: int) -> str:
+        return bytes(self.events[position : position + length]).decode()
+
+    def _decide(self, line: int) -> None:
+        _entry, base, as_of, sequence, id_pos, id_len, ev_pos, ev_len, created, *top = map(int, self._cand_i[line])
+        x, numbers = self._cand_x[line], self._cand_f[line]
+        state = self._views[2]
+        quiet, made = (base + at.QUIET_UNTIL) // 8, (base + at.INTERVENTIONS) // 8
+        candidate = policy.Candidate(
+            customer_id=self._text(id_pos, id_len),
+            event_id=self._text(ev_pos, ev_len),
+            as_of=as_of,
+            score="churn",
+            value=float(numbers[0]),
+            reasons=tuple(
+                policy.Reason(self.names[f], float(x[f]), float(numbers[1 + k])) for k, f in enumerate(top) if f >= 0
+            ),
+            features=dict(zip(self.names, x.tolist(), strict=True)),
+            model_id=self.model.model_id,
+            model_version=self.model.version,
+        )
+        decided = policy.decide(policy.Contact(int(state[quiet]), int(state[made])), candidate, self.policy)
+        if decided is None:
+            return
+        contact, intervention, decision = decided
+        state[quiet], state[made] = contact.quiet_until, contact.interventions
+        key = candidate.customer_id.encode()
+        for channel, name, record in ((INTERVENTIONS, "Intervention", intervention), (DECISIONS, "Decision", decision)):
+            self._put(channel, key, encode(output_schema(name), record), sequence, as_of, created)
+
+    def _reject(self, line: int) -> None:
+        entry, status, etype, field, newest, event_time = map(int, self._rejects[line])
+        offset = int(self.offs[entry])
+        record = packed.unpack_record(self.events, offset)
+        where = {
+            "topic": self.spec.topics[record.topic],
+            "partition": record.partition,
+            "offset": record.offset,
+            "timestamp": record.timestamp,
+            "key": record.key,
+            "value": record.value,
+        }
+        if status == ck.LATE:
+            late = where | {
+                "customer_id": record.key.decode(),
+                "event_time": event_time,
+                "newest_time": newest,
+                "behind_ms": newest - event_time,
+            }
+            self._put(LATE_EVENTS, record.key, encode(output_schema("LateEvent"), late), created=record.created_ms)
+            return
+        value_length, digest = record.value_length, record.value_sha256
+        dead = where | {
+            "value_length": value_length,
+            "value_sha256": digest or hashlib.sha256(record.value).digest(),
+            "reason": Reason(status).name,
+            "message": message(status, etype, field, record),
+        }
+        self._put(DEAD_LETTERS, record.key, encode(output_schema("DeadLetter"), dead), created=record.created_ms)

@@ -1,0 +1,139 @@
+"""Score frames, written by the kernel: an Avro-encoded Score behind the frame header, byte for byte.
+
+Everything constant in a Score (framing, model id and version, feature names) is encoded once at open into `Template`;
+per score only the customer, the event, the numbers and the three reasons are written.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from keepline.schemas.catalog import output_schema
+from keepline.schemas.framing import single_object_header
+from keepline.schemas.jit import njit
+from keepline.schemas.mem import copy, store_f64, store_i32, store_i64
+
+FRAME_HEADER = 40
+SCORE_ROOM = 2048
+"""An upper bound of a score frame's bytes apart from the event id, which is unbounded."""
+KEY_SUFFIX = b"|churn|CHAMPION"
+
+U8 = npt.NDArray[np.uint8]
+I32 = npt.NDArray[np.int32]
+
+
+class Template(NamedTuple):
+    """Pre-encoded parts of a Score: one byte array, and `at` = int32[parts, 2] of (offset, length).
+
+    Parts: 0 framing header, 1 the key's suffix, 2 score name, 3 model id, version and role, 4… one per feature: its name.
+    """
+
+    raw: U8
+    at: I32
+
+
+def avro_long(value: int) -> bytes:
+    """Avro's zigzag varint (Avro 1.12 specification, "Binary encoding")."""
+    n = (value << 1) ^ (value >> 63)
+    out = bytearray()
+    while n > 0x7F:
+        out.append(n & 0x7F | 0x80)
+        n >>= 7
+    out.append(n)
+    return bytes(out)
+
+
+def avro_string(text: str) -> bytes:
+    """Length and UTF-8 bytes."""
+    raw = text.encode()
+    return avro_long(len(raw)) + raw
+
+
+def template(model_id: str, model_version: int, features: tuple[str, ...]) -> Template:
+    """The constant parts of the scores of one model."""
+    parts = [
+        single_object_header(output_schema("Score")),
+        KEY_SUFFIX,
+        avro_long(0),
+        avro_string(model_id) + avro_long(model_version) + avro_long(0),
+        *(avro_string(name) for name in features),
+    ]
+    at, position = [], 0
+    for part in parts:
+        at.append((position, len(part)))
+        position += len(part)
+    return Template(np.frombuffer(b"".join(parts), np.uint8).copy(), np.array(at, np.int32))
+
+
+@njit
+def put_long(out: U8, p: int, value: int) -> int:
+    """Writes a zigzag varint; returns the position behind it."""
+    n = (np.uint64(value) << np.uint64(1)) ^ np.uint64(np.int64(value) >> np.int64(63))
+    while n > np.uint64(0x7F):
+        out[p] = np.uint8((n & np.uint64(0x7F)) | np.uint64(0x80))
+        n >>= np.uint64(7)
+        p += 1
+    out[p] = np.uint8(n)
+    return p + 1
+
+
+@njit
+def put_part(out: U8, p: int, raw: U8, at: I32, part: int) -> int:
+    """Writes one part of the template."""
+    copy(out, p, raw, at[part, 0], at[part, 1])
+    return p + at[part, 1]
+
+
+@njit
+def put_string(out: U8, p: int, buf: U8, pos: int, n: int) -> int:
+    """Writes `buf[pos:pos+n]` as an Avro string."""
+    p = put_long(out, p, n)
+    copy(out, p, buf, pos, n)
+    return p + n
+
+
+@njit
+def put_score(out, start, raw, at, buf, id_pos, id_len, ev_pos, ev_len, value, band, as_of, sequence, created, x, contrib, top):  # type: ignore[no-untyped-def]  # noqa: PLR0913
+    """Writes one score frame at `out[start:]` and returns the position behind it.
+
+    `buf[id_pos:…]` is the customer id, `buf[ev_pos:…]` the event id (length 0 for a tick); `x` and `contrib` are the
+    row and its contributions per feature, `top` the indices of the three largest (−1 = none).
+    """
+    p = start + FRAME_HEADER
+    copy(out, p, buf, id_pos, id_len)
+    p = put_part(out, p + id_len, raw, at, 1)
+    key_len = p - start - FRAME_HEADER
+    value_start = p
+    p = put_part(out, p, raw, at, 0)
+    p = put_string(out, p, buf, id_pos, id_len)
+    p = put_part(out, p, raw, at, 2)
+    store_f64(out, p, value)
+    p = put_long(out, p + 8, band)
+    p = put_long(out, p, as_of)
+    p = put_string(out, p, buf, ev_pos, ev_len)
+    p = put_part(out, p, raw, at, 3)
+    count = 0
+    for k in range(3):
+        count += top[k] >= 0
+    if count > 0:
+        p = put_long(out, p, count)
+        for k in range(3):
+            f = top[k]
+            if f >= 0:
+                p = put_part(out, p, raw, at, 4 + f)
+                store_f64(out, p, x[f])
+                store_f64(out, p + 8, contrib[f])
+                p += 16
+    out[p] = 0
+    p += 1
+    store_i32(out, start, p - start)
+    store_i32(out, start + 4, 0)
+    store_i64(out, start + 8, sequence)
+    store_i64(out, start + 16, as_of)
+    store_i64(out, start + 24, created)
+    store_i32(out, start + 32, key_len)
+    store_i32(out, start + 36, p - value_start)
+    return p

@@ -1,0 +1,74 @@
+"""Where things lie in the blocks that the JVM shell and the kernel share.
+
+The JVM class `io.keepline.CustomerOperator` is the other side of every number here.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+# hdr: int64[16] at the start of the io buffer.
+FIRST = 0
+"""In: the first entry to run (the entries before it were consumed by an earlier call)."""
+OUT_BYTES = 1
+TIMERS = 2
+FRAMES = 3
+ACCEPTED = 4
+"""From here on counters since open: accepted events, duplicates, late events, dead letters, ticks, scores."""
+DUPLICATES = 5
+LATE_EVENTS = 6
+DEAD_LETTERS = 7
+TICKS = 8
+SCORES = 9
+CONSUMED = 10
+"""Entries consumed by this call, counted from FIRST."""
+REJECTS = 11
+CANDIDATES = 12
+RESERVED_BYTES = 13
+"""Room in `out` that the rejects and candidates of this call will need."""
+HDR = 16
+
+# State header, byte offsets (features/layout.py lays out the rest).
+MAGIC = 0
+FLAGS = 6
+NEXT_WAKE = 8
+NEWEST = 16
+NOW = 24
+TIMER_AT = 32
+SEQUENCE = 40
+LAST_VALUE = 48
+LAST_BAND = 56
+QUIET_UNTIL = 64
+INTERVENTIONS = 72
+FLAG_ENDED = 1
+
+TICK = -1
+"""Length of an entry that stands for a fired timer."""
+
+
+class IoLayout(NamedTuple):
+    """Byte offsets of the sections of the io buffer."""
+
+    slot: int
+    off: int
+    length: int
+    touched: int
+    timer_slot: int
+    timer_at: int
+    out: int
+    events: int
+    total: int
+
+
+def io_layout(entries: int, out_bytes: int, event_bytes: int) -> IoLayout:
+    """The io buffer for batches of `entries`: each section starts on a 64-byte line.
+
+    >>> io_layout(256, 1 << 20, 1 << 20).slot
+    128
+    """
+    position = HDR * 8
+    offsets = []
+    for size in (4 * entries, 4 * entries, 4 * entries, entries, 4 * entries, 8 * entries, out_bytes, event_bytes):
+        offsets.append(position)
+        position = (position + size + 63) & ~63
+    return IoLayout(*offsets, total=position)

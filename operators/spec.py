@@ -1,0 +1,57 @@
+"""What one customer operator is to do, as plain data: the JSON that the job hands to every TaskManager at submit.
+
+It carries the model manifest itself, so a TaskManager needs no file of the submitting machine. `load` refuses what does
+not fit, which fails the job at start with the reason.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from keepline.models.policy import DAY_MS
+
+Emit = Literal["band", "delta", "every"]
+HOUR_MS = 3_600_000
+MIN_TIME_MS = 631_152_000_000
+"""1990-01-01T00:00:00Z, the oldest event time that is accepted by default."""
+MAX_TIME_MS = 4_102_444_800_000
+"""2100-01-01T00:00:00Z, the bound that event times must stay below by default."""
+
+CHANNELS = ("scores", "interventions", "decisions", "dead-letters", "late-events")
+"""Kinds of output, by the number that travels in a frame."""
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorSpec:
+    """One operator's work. Times in milliseconds."""
+
+    manifest: dict[str, Any]
+    """The model manifest, whole: its checksum is checked again where it is loaded."""
+    topics: tuple[str, ...] = ("telemetry",)
+    """Input topics, by the index that travels in a packed record (named in dead letters)."""
+    emit: Emit = "delta"
+    delta: float = 0.01
+    """With `delta`: a score is emitted when it differs this much from the last emitted one, or its band changes."""
+    cooldown_ms: int = 30 * DAY_MS
+    bound_ms: int = HOUR_MS
+    """B, the bound of disorder: a silent customer's ticks run when the watermark is past their time by B."""
+    ahead_ms: int = 24 * HOUR_MS
+    """An event further ahead of the wall clock than this is refused (FUTURE_TIME)."""
+    min_time_ms: int = MIN_TIME_MS
+    max_time_ms: int = MAX_TIME_MS
+    currency: str = ""
+    """The configured currency; "" in an event means this one, and any other is refused."""
+    feature_set: str = field(default="churn")
+
+    def dumps(self) -> bytes:
+        """The spec as JSON bytes."""
+        return json.dumps(asdict(self), allow_nan=False).encode()
+
+    @staticmethod
+    def loads(data: bytes) -> OperatorSpec:
+        """The spec of `dumps`."""
+        raw = json.loads(data)
+        raw["topics"] = tuple(raw["topics"])
+        return OperatorSpec(**raw)
