@@ -1,6 +1,6 @@
 """The compiled decoder: one framed event in, registers and a status code out.
 
-`decode(buf, pos, end, *programs, ri, rf, rs, rn)` runs the schema's program (`programs.py`) over buf[pos:end]. It never raises and never reads
+`decode(buf, pos, end, programs, ri, rf, rs, rn)` runs the schema's program (`programs.py`) over buf[pos:end]. It never raises and never reads
 outside that range. Registers, one set reused for every event, indexed by the field's place in our schema:
 
     ri  int64[16]    long, int, enum index, boolean 0 or 1; of a text its hash64, as int64
@@ -106,26 +106,13 @@ def _program(buf: Any, pos: int, end: int, by_fingerprint: Any, by_id: Any) -> A
 
 
 @njit
-def decode(
-    buf: Any,
-    pos: int,
-    end: int,
-    by_fingerprint: Any,
-    by_id: Any,
-    type_ids: Any,
-    ops: Any,
-    floor: Any,
-    currency: Any,
-    ri: Any,
-    rf: Any,
-    rs: Any,
-    rn: Any,
-) -> Any:
+def decode(buf: Any, pos: int, end: int, programs: Any, ri: Any, rf: Any, rs: Any, rn: Any) -> Any:
     """Decode the framed event buf[pos:end]: (status, type id or -1, register of the offending field or -1)."""
-    status, program, pos = _program(buf, pos, end, by_fingerprint, by_id)
+    status, program, pos = _program(buf, pos, end, programs.by_fingerprint, programs.by_id)
     if status != OK:
         return status, -1, -1
-    type_id = np.int64(type_ids[program])
+    ops, floor, currency = programs.ops, programs.floor, programs.currency
+    type_id = np.int64(programs.type_ids[program])
     bad = -1
     for row in range(ROWS):
         op = ops[program, row, OP]

@@ -1,0 +1,276 @@
+"""The two packed forms that flow through the job as one byte[] each, all numbers little-endian.
+
+PACKED_IN, one source record on its way to the operator (48 bytes, key, value, and a trailer if the value was cut):
+
+     0 u8 flags (1 oversized, 2 the Kafka key was null)   1 u8 topic index   2 u16 0   4 i32 partition   8 i64 offset
+    16 i64 Kafka timestamp   24 i64 created_ms (0 none)   32 i64 event_time (NO_TIME if unreadable)   40 i32 key length
+    44 i32 value length      48 key, value [, i64 length of the whole value, 32 bytes of its SHA-256]
+
+PACKED_OUT, one output frame (40 bytes, key, value in single-object encoding):
+
+     0 u32 length of all   4 u8 channel   5 u8 0   6 u16 0   8 i64 sequence   16 i64 as_of   24 i64 created_ms (0 none)
+    32 i32 key length      36 i32 value length   40 key, value
+
+The JVM source writes the first and the sinks read the second; here are the same in Python, for replay and tests, and the compiled
+accessors (`in_key_length(buf, at)`, …), where `at` is the start of the record.
+"""
+
+import hashlib
+import struct
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from keepline.schemas.jit import njit
+from keepline.schemas.mem import copy_bytes, load_i32, load_i64, store_i32, store_i64, store_u8, store_u16, store_u32
+
+IN_HEADER = 48
+OUT_HEADER = 40
+OVERSIZED_FLAG = 1
+NULL_KEY_FLAG = 2
+MAX_VALUE = 256 * 1024
+TRAILER = 40
+NO_TIME = -(2**63)
+SCORES, INTERVENTIONS, DECISIONS, DEAD_LETTERS, LATE_EVENTS = range(5)
+
+_IN = struct.Struct("<BBHiqqqqii")
+_OUT = struct.Struct("<IBBHqqqii")
+_LENGTH = struct.Struct("<q")
+
+
+class Record(NamedTuple):
+    """What a source knows about one record. A key of None is taken from the value's customer_id."""
+
+    key: bytes | None
+    value: bytes
+    topic: int = 0
+    partition: int = 0
+    offset: int = 0
+    timestamp: int = 0
+    created_ms: int = 0
+
+
+class Unpacked(NamedTuple):
+    """A PACKED_IN record read back."""
+
+    flags: int
+    topic: int
+    partition: int
+    offset: int
+    timestamp: int
+    created_ms: int
+    event_time: int
+    key: bytes
+    value: bytes
+    value_length: int
+    value_sha256: bytes
+
+
+class Frame(NamedTuple):
+    """A PACKED_OUT frame."""
+
+    channel: int
+    sequence: int
+    as_of: int
+    created_ms: int
+    key: bytes
+    value: bytes
+
+
+class Batch(NamedTuple):
+    """Many PACKED_IN records, one after the other in `buffer` (uint8); offsets and lengths are int32."""
+
+    buffer: NDArray[np.uint8]
+    offsets: NDArray[np.int32]
+    lengths: NDArray[np.int32]
+
+
+def peek(value: bytes) -> tuple[bytes | None, int]:
+    """(customer_id, event_time) by the framing and the first three fields alone, whichever the schema; (None, NO_TIME) if unreadable."""
+    if value[:2] == b"\xc3\x01" and len(value) >= 10:
+        at = 10
+    elif value[:1] == b"\0" and len(value) >= 5:
+        at = 5
+    else:
+        return None, NO_TIME
+    length, at = _long(value, at)
+    if at < 0 or not 0 <= length <= len(value) - at:
+        return None, NO_TIME
+    customer = value[at : at + length]
+    length, at = _long(value, at + length)
+    if at < 0 or not 0 <= length <= len(value) - at:
+        return customer, NO_TIME
+    time, at = _long(value, at + length)
+    return customer, time if at >= 0 else NO_TIME
+
+
+def _long(value: bytes, at: int) -> tuple[int, int]:
+    result = shift = 0
+    for byte in value[at : at + 10]:
+        result |= (byte & 127) << shift
+        at += 1
+        if byte < 128:
+            return ((result >> 1) ^ -(result & 1), at) if result < 2**64 else (0, -1)
+        shift += 7
+    return 0, -1
+
+
+def pack_record(record: Record) -> bytes:
+    """One PACKED_IN record, as the source makes it."""
+    key, value = record.key, record.value
+    customer, event_time = peek(value)
+    flags = 0
+    if key is None:
+        key, flags = customer or b"", NULL_KEY_FLAG
+    trailer = b""
+    if len(value) > MAX_VALUE:
+        flags |= OVERSIZED_FLAG
+        trailer = _LENGTH.pack(len(value)) + hashlib.sha256(value).digest()
+        value = value[:MAX_VALUE]
+    head = _IN.pack(
+        flags,
+        record.topic,
+        0,
+        record.partition,
+        record.offset,
+        record.timestamp,
+        record.created_ms,
+        event_time,
+        len(key),
+        len(value),
+    )
+    return b"".join((head, key, value, trailer))
+
+
+def pack_records(records: Iterable[Record]) -> Batch:
+    """Many PACKED_IN records in one buffer (below 2 GiB)."""
+    packed = [pack_record(record) for record in records]
+    lengths = np.fromiter(map(len, packed), np.int64, len(packed))
+    offsets = np.zeros(len(packed), np.int64)
+    np.cumsum(lengths[:-1], out=offsets[1:])
+    if len(packed) and int(offsets[-1] + lengths[-1]) > np.iinfo(np.int32).max:
+        message = f"{len(packed)} records are more than 2 GiB: pack fewer at a time"
+        raise ValueError(message)
+    buffer = np.frombuffer(bytearray().join(packed), np.uint8)
+    return Batch(buffer, offsets.astype(np.int32), lengths.astype(np.int32))
+
+
+def unpack_record(packed: bytes) -> Unpacked:
+    """Read one PACKED_IN record; length and SHA-256 are the whole value's, cut or not."""
+    flags, topic, _, partition, offset, timestamp, created, event_time, n_key, n_value = _IN.unpack_from(packed)
+    key = bytes(packed[IN_HEADER : IN_HEADER + n_key])
+    end = IN_HEADER + n_key + n_value
+    value = bytes(packed[IN_HEADER + n_key : end])
+    if flags & OVERSIZED_FLAG:
+        length, digest = _LENGTH.unpack_from(packed, end)[0], bytes(packed[end + 8 : end + TRAILER])
+    else:
+        length, digest = len(value), hashlib.sha256(value).digest()
+    return Unpacked(flags, topic, partition, offset, timestamp, created, event_time, key, value, length, digest)
+
+
+def pack_frame(frame: Frame) -> bytes:
+    """One PACKED_OUT frame."""
+    total = OUT_HEADER + len(frame.key) + len(frame.value)
+    head = _OUT.pack(total, frame.channel, 0, 0, frame.sequence, frame.as_of, frame.created_ms, len(frame.key), len(frame.value))
+    return head + frame.key + frame.value
+
+
+def frames(buffer: bytes | bytearray | memoryview | NDArray[np.uint8]) -> Iterator[Frame]:
+    """The frames of a buffer that is full of them; ValueError if the lengths do not add up."""
+    data = memoryview(buffer).cast("B")
+    at = 0
+    while at < len(data):
+        if len(data) - at < OUT_HEADER:
+            message = f"{len(data) - at} bytes are left at {at}: expected a frame of at least {OUT_HEADER}"
+            raise ValueError(message)
+        total, channel, _, _, sequence, as_of, created, n_key, n_value = _OUT.unpack_from(data, at)
+        if n_key < 0 or n_value < 0 or total != OUT_HEADER + n_key + n_value or at + total > len(data):
+            message = f"the frame at {at} says {total} bytes, key {n_key}, value {n_value}; {len(data) - at} bytes are left"
+            raise ValueError(message)
+        start = at + OUT_HEADER
+        yield Frame(channel, sequence, as_of, created, bytes(data[start : start + n_key]), bytes(data[start + n_key : at + total]))
+        at += total
+
+
+@njit
+def in_flags(buf: Any, at: int) -> int:
+    """OVERSIZED_FLAG | NULL_KEY_FLAG."""
+    return np.int64(buf[at])
+
+
+@njit
+def in_topic(buf: Any, at: int) -> int:
+    """Index of the topic."""
+    return np.int64(buf[at + 1])
+
+
+@njit
+def in_partition(buf: Any, at: int) -> int:
+    """Kafka partition."""
+    return np.int64(load_i32(buf, at + 4))
+
+
+@njit
+def in_offset(buf: Any, at: int) -> int:
+    """Kafka offset."""
+    return load_i64(buf, at + 8)
+
+
+@njit
+def in_timestamp(buf: Any, at: int) -> int:
+    """Kafka timestamp, epoch ms."""
+    return load_i64(buf, at + 16)
+
+
+@njit
+def in_created_ms(buf: Any, at: int) -> int:
+    """The producer's send time, epoch ms; 0 if unknown."""
+    return load_i64(buf, at + 24)
+
+
+@njit
+def in_event_time(buf: Any, at: int) -> int:
+    """Event time as the source read it, epoch ms, or NO_TIME."""
+    return load_i64(buf, at + 32)
+
+
+@njit
+def in_key_length(buf: Any, at: int) -> int:
+    """Bytes of the key, which starts at `at + IN_HEADER`."""
+    return np.int64(load_i32(buf, at + 40))
+
+
+@njit
+def in_value_length(buf: Any, at: int) -> int:
+    """Bytes of the value (of what was kept of it), which follows the key."""
+    return np.int64(load_i32(buf, at + 44))
+
+
+@njit
+def in_value_start(buf: Any, at: int) -> int:
+    """Where the value starts in `buf`."""
+    return at + IN_HEADER + load_i32(buf, at + 40)
+
+
+@njit
+def out_header(
+    out: Any, at: int, channel: int, sequence: int, as_of: int, created_ms: int, key_length: int, value_length: int
+) -> None:
+    """Write a frame's header at `at`; key and value follow at `at + OUT_HEADER`. May be called after the value was written there."""
+    store_u32(out, at, OUT_HEADER + key_length + value_length)
+    store_u8(out, at + 4, channel)
+    store_u8(out, at + 5, 0)
+    store_u16(out, at + 6, 0)
+    store_i64(out, at + 8, sequence)
+    store_i64(out, at + 16, as_of)
+    store_i64(out, at + 24, created_ms)
+    store_i32(out, at + 32, key_length)
+    store_i32(out, at + 36, value_length)
+
+
+@njit
+def out_key(out: Any, at: int, source: Any, start: int, length: int) -> int:
+    """Copy the key of the frame at `at`; returns where its value starts."""
+    return copy_bytes(out, at + OUT_HEADER, source, start, length)
