@@ -1,0 +1,233 @@
+"""Where each number of a customer's state lives: the header, the duplicate memory, and one section per aggregator.
+
+The state is flat bytes of fixed size, little-endian, all zero where there is none. Compiled (njit) code sees the block of
+all customers through three views of the same memory, `s32` (int32), `s64` (int64) and `sf` (float64); a customer's
+`base` is its byte offset, a multiple of 64. Offsets below are in bytes from `base`, words are 8 bytes.
+
+What nearly every event touches comes first and together (header, memory, ring heads, cached sums, ledger summary,
+newest events: about 700 bytes), then the rings and the ledger, of which an event touches a bucket or nothing.
+
+    0   header, 96 bytes     96  hashes of the last 32 accepted event ids
+    352 ring heads, cached sums of closed buckets, ledger summary, newest events · rings · ledger
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from keepline.features.spec import (
+    Age,
+    Billing,
+    Feature,
+    FeatureError,
+    FeatureSet,
+    Ledger,
+    Measure,
+    Newest,
+    NewestIs,
+    Rise,
+    Since,
+    Trend,
+    Window,
+    Windowed,
+)
+
+MAGIC = 0x4C4B
+STATE_VERSION = 1
+
+# Words of the header. Word 0 packs magic | feature set id << 16 | state version << 32 | flags << 48.
+W_IDENTITY, W_NEXT_WAKE, W_NEWEST, W_NOW, W_TIMER_AT, W_SEQUENCE, W_LAST_VALUE = 0, 1, 2, 3, 4, 5, 6
+W_QUIET_UNTIL, W_INTERVENTIONS = 8, 9
+# int32 places of the header.
+I_LAST_BAND, I_MEMORY_NEXT = 14, 15
+FLAG_ENDED = 1 << 48
+
+W_MEMORY = 12
+MEMORY = 32
+SECTIONS = 352
+
+NONE = -(1 << 63)  # no such time; event times are bounded far above it
+NEVER = (1 << 63) - 1
+ALIGN = 64
+
+SUMMARY_WORDS = 6  # overdue bills, delay runs (0/1), delay base, newest amount, rise, valid before
+BILL_WORDS = 5  # key hash, event time, due time, amount, covering payment's time
+
+
+@dataclass
+class Column:
+    """One measure in one ring: its place in a bucket, and the cached sums over its `closed` newest closed buckets."""
+
+    measure: Measure
+    offset: int
+    caches: dict[int, int] = field(default_factory=dict)  # closed buckets → word of the cached sum
+
+
+@dataclass
+class Ring:
+    """Buckets of one hop, bucket-major: all measures of a bucket are adjacent, floats first."""
+
+    hop: int
+    buckets: int
+    columns: list[Column]
+    bucket_bytes: int = 0
+    head: int = 0  # word: start of the newest bucket, ms; the next word: its slot
+    base: int = 0  # byte offset of slot 0
+
+    def column(self, measure: Measure) -> Column:
+        """The column of a measure of this ring."""
+        return next(column for column in self.columns if column.measure == measure)
+
+
+@dataclass
+class Record:
+    """The newest event of a type: its time, then the fields that are kept, one float64 each."""
+
+    event: str
+    fields: list[str]
+    word: int = 0
+
+    def field_word(self, name: str) -> int:
+        """Word of a kept field."""
+        return self.word + 1 + self.fields.index(name)
+
+
+@dataclass
+class Layout:
+    """Offsets of every section of one feature set's state; `size` in bytes, a multiple of 64."""
+
+    rings: list[Ring]
+    records: list[Record]
+    ledger: Ledger | None
+    summary: int  # word
+    bills: int  # word: number of kept bills; then `keep` rows of BILL_WORDS, oldest first
+    size: int
+
+    def ring(self, hop: int) -> Ring:
+        """The ring of a hop."""
+        return next(ring for ring in self.rings if ring.hop == hop)
+
+    def record(self, event: str) -> Record:
+        """The newest-event record of a type."""
+        return next(record for record in self.records if record.event == event)
+
+
+def windows_of(feature: Feature) -> tuple[tuple[Measure, Window], ...]:
+    """Every windowed sum that a feature needs."""
+    match feature:
+        case Windowed(_, measure, window):
+            return ((measure, window),)
+        case Rise(_, measure, short, double):
+            return (measure, short), (measure, double)
+        case Trend(_, measure, short, long):
+            return (measure, short), (measure, long)
+        case _:
+            return ()
+
+
+def _rings(feature_set: FeatureSet) -> list[Ring]:
+    closed: dict[int, dict[Measure, list[int]]] = {}
+    for feature in feature_set.features:
+        for measure, window in windows_of(feature):
+            if window.hop <= 0 or window.length <= 0 or window.length % window.hop:
+                msg = (
+                    f"Feature {feature.name!r} has a window of {window.length} ms with a hop of {window.hop} ms. "
+                    "Choose a positive hop that divides the length."
+                )
+                raise FeatureError(msg)
+            lengths = closed.setdefault(window.hop, {}).setdefault(measure, [])
+            if window.length // window.hop not in lengths:
+                lengths.append(window.length // window.hop)
+    rings = []
+    for hop in sorted(closed):
+        measures = closed[hop]
+        # Floats first, so that every column is aligned; the order of the table within a kind.
+        ordered = [m for m in measures if m.value is not None] + [m for m in measures if m.value is None]
+        columns, offset = [], 0
+        for measure in ordered:
+            columns.append(Column(measure, offset, dict.fromkeys(sorted(measures[measure]), 0)))
+            offset += 4 if measure.value is None else 8
+        longest = max(max(lengths) for lengths in measures.values())
+        rings.append(Ring(hop, longest + 1, columns, bucket_bytes=-(-offset // 8) * 8))
+    return rings
+
+
+def _records(feature_set: FeatureSet) -> list[Record]:
+    wanted: dict[str, list[str]] = {}
+    for feature in feature_set.features:
+        match feature:
+            case Since(_, event, _, _):
+                wanted.setdefault(event, [])
+            case Newest(_, event, name) | NewestIs(_, event, name, _) | Age(_, event, name, _):
+                fields = wanted.setdefault(event, [])
+                if name not in fields:
+                    fields.append(name)
+    if feature_set.contract is not None:
+        wanted.setdefault(feature_set.contract.event, [])
+    return [Record(event, fields) for event, fields in wanted.items()]
+
+
+def _ledger(feature_set: FeatureSet) -> Ledger | None:
+    ledgers = {feature.ledger for feature in feature_set.features if isinstance(feature, Billing)}
+    if len(ledgers) > 1:
+        msg = f"Feature set {feature_set.name!r} declares {len(ledgers)} different ledgers. Use one Ledger in all Billing features."
+        raise FeatureError(msg)
+    return ledgers.pop() if ledgers else None
+
+
+def lay_out(feature_set: FeatureSet) -> Layout:
+    """Give every number of the feature set its place; `FeatureError` where the declaration makes no sense."""
+    feature_set.validate()
+    rings, records, ledger = _rings(feature_set), _records(feature_set), _ledger(feature_set)
+    word = SECTIONS // 8
+    for ring in rings:
+        ring.head = word
+        word += 2
+    for ring in rings:
+        for column in ring.columns:
+            for closed in column.caches:
+                column.caches[closed] = word
+                word += 1
+    for record in records:
+        record.word = word
+        word += 1 + len(record.fields)
+    summary = word
+    word += SUMMARY_WORDS if ledger else 0
+    for ring in rings:
+        ring.base = word * 8
+        word += ring.buckets * ring.bucket_bytes // 8
+    bills = word
+    word += 1 + ledger.keep * BILL_WORDS if ledger else 0
+    return Layout(rings, records, ledger, summary, bills, size=-(-word * 8 // ALIGN) * ALIGN)
+
+
+def migrate(state: bytes, feature_set: FeatureSet) -> bytes:
+    """Bring a stored state to the current version and size.
+
+    Version 1 is the first: a state of it passes unchanged, and so does the empty state. Anything else raises
+    `FeatureError` with what was found, what was expected and what to do.
+    """
+    size = lay_out(feature_set).size
+    if not any(state):
+        return bytes(size)
+    what = f"A stored state of {len(state)} bytes"
+    advice = (
+        f"Start the job from a savepoint of feature set {feature_set.name!r}, or without one to build the state again from the events."
+    )
+    if len(state) < SECTIONS or int.from_bytes(state[:2], "little") != MAGIC:
+        msg = f"{what} does not begin with the mark {MAGIC:#06x}: it is no Keepline state. {advice}"
+        raise FeatureError(msg)
+    found = int.from_bytes(state[2:4], "little")
+    if found != feature_set.id:
+        msg = f"{what} belongs to feature set id {found}; expected {feature_set.id} ({feature_set.name!r}). {advice}"
+        raise FeatureError(msg)
+    version = int.from_bytes(state[4:6], "little")
+    if version != STATE_VERSION:
+        known = f"expected version {STATE_VERSION} or older"
+        hint = "Run the release that wrote it, or a newer one." if version > STATE_VERSION else advice
+        msg = f"{what} has state version {version}; {known}. {hint}"
+        raise FeatureError(msg)
+    if len(state) != size:
+        msg = f"{what} of version {version} should have {size} bytes: it is cut or was written by other features. {advice}"
+        raise FeatureError(msg)
+    return bytes(state)
