@@ -6,28 +6,28 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from keepline.features import feature_set as load_feature_set
+from keepline.features.layout import STATE_VERSION, migrate
+from keepline.features.plan import P_RETENTION
 from keepline.features.plan import compile as compile_plan
+from keepline.features.sets import feature_set as load_feature_set
 from keepline.models import manifest, policy
 from keepline.operators import customer_kernel as ck
 from keepline.operators import layout as at
 from keepline.operators.frames import template
-from keepline.operators.spec import CHANNELS, OperatorSpec
+from keepline.operators.spec import OperatorSpec
 from keepline.schemas import packed
-from keepline.schemas.catalog import EVENT_TYPES, output_schema
-from keepline.schemas.decode import hash_bytes, message, new_registers
-from keepline.schemas.framing import encode
-from keepline.schemas.programs import compile_events
+from keepline.operators.records import encode
+from keepline.schemas.catalog import EVENT_TYPES
+from keepline.schemas.decode import registers
+from keepline.schemas.programs import compile_programs
 from keepline.schemas.status import Reason
 
 Bytes = npt.NDArray[np.uint8]
-SCORES, INTERVENTIONS, DECISIONS, DEAD_LETTERS, LATE_EVENTS = range(len(CHANNELS))
 
 
 class CustomerKernel:
@@ -39,28 +39,27 @@ class CustomerKernel:
         feature_set = load_feature_set(spec.feature_set)
         self.model = manifest.from_mapping(spec.manifest, feature_set)
         self.plan = compile_plan(feature_set)
-        self.names = self.plan.names
-        self.state_size = self.plan.state_size
-        self.state_version = self.plan.state_version
+        self.names = self.plan.meta.names
+        self.state_size = self.plan.size
+        self.state_version = STATE_VERSION
         self.policy = policy.Policy(
             threshold=self.model.threshold, cooldown_ms=spec.cooldown_ms, data_median_mb=self.model.median("data_mb_30d")
         )
         tables = self.model.tables()
         width = len(self.names)
-        self._tables = (tables.feat, tables.kind, tables.coef, tables.center)
-        self._programs = compile_events()
+        self._tables = (tables.kind, tables.coef, tables.center)
+        self._programs = compile_programs(currency=spec.currency)
         self._control = np.array([kind.control for kind in EVENT_TYPES], np.uint8)
         self._names = template(self.model.model_id, self.model.version, self.names)
-        self._regs = new_registers()
-        self._row = (np.zeros(width), np.zeros(width), np.zeros(3, np.int64), np.zeros(2 * width + 8))
-        self._ints = np.zeros(10, np.int64)
-        self._ints[ck.C_RETENTION] = self.plan.retention_ms
+        self._regs = registers()
+        self._row = (np.zeros(width), np.zeros(width), np.zeros(3, np.int64))
+        self._ints = np.zeros(ck.INTS, np.int64)
+        self._ints[ck.C_RETENTION] = int(self.plan.ints[P_RETENTION])
         self._ints[ck.C_BOUND] = spec.bound_ms
         self._ints[ck.C_AHEAD] = spec.ahead_ms
         self._ints[ck.C_MIN_TIME] = spec.min_time_ms
         self._ints[ck.C_MAX_TIME] = spec.max_time_ms
         self._ints[ck.C_EMIT] = ("band", "delta", "every").index(spec.emit)
-        self._ints[ck.C_CURRENCY] = np.int64(hash_bytes(spec.currency.encode()).astype(np.int64))
         self._ints[ck.C_STATE] = self.state_size
         low, high = self.model.bands
         self._floats = np.array([tables.intercept, low, high, spec.delta, self.policy.threshold], np.float64)
@@ -94,7 +93,11 @@ class CustomerKernel:
 
     def rebind(self, block: Bytes) -> None:
         """Maps another block of states (a host that grows its block calls this)."""
-        self._views = (block, block.view(np.int32), block.view(np.int64), block.view(np.float64))
+        self._views = (block.view(np.int32), block.view(np.int64), block.view(np.float64))
+
+    def migrate(self, state: bytes) -> bytes:
+        """A stored state of another version as one of this."""
+        return migrate(state, self.plan.meta.feature_set)
 
     def run(self, n: int, watermark: int, wall: int) -> int:
         """Runs entries hdr[FIRST]…n−1; returns how many were consumed. Frames, timers and counters stand in `hdr`."""
@@ -102,7 +105,7 @@ class CustomerKernel:
         hdr[at.OUT_BYTES] = hdr[at.TIMERS] = hdr[at.FRAMES] = hdr[at.REJECTS] = hdr[at.CANDIDATES] = hdr[at.RESERVED_BYTES] = 0
         ck.run(
             n, watermark, wall, self._control, self.slots, self.offs, self.lens, self.touched, self.timer_slot, self.timer_at,
-            self.out, self.events, hdr, self._views, self._programs, self.plan.tables, self._tables, self._names, self._ints,
+            self.out, self.events, hdr, self._views, self._programs, (self.plan.ints, self.plan.floats), self._tables, self._names, self._ints,
             self._floats, self._regs, self._row, self._rejects, self._cand_i, self._cand_x, self._cand_f,
         )  # fmt: skip
         for line in range(int(hdr[at.CANDIDATES])):
@@ -112,7 +115,7 @@ class CustomerKernel:
         return int(hdr[at.CONSUMED])
 
     def _put(self, channel: int, key: bytes, value: bytes, sequence: int = 0, as_of: int = 0, created: int = 0) -> None:
-        frame = packed.frame(channel, key, value, sequence, as_of, created)
+        frame = packed.pack_frame(packed.Frame(channel, sequence, as_of, created, key, value))
         start = int(self.hdr[at.OUT_BYTES])
         self.out[start : start + len(frame)] = np.frombuffer(frame, np.uint8)
         self.hdr[at.OUT_BYTES] = start + len(frame)
@@ -124,7 +127,7 @@ class CustomerKernel:
     def _decide(self, line: int) -> None:
         _entry, base, as_of, sequence, id_pos, id_len, ev_pos, ev_len, created, *top = map(int, self._cand_i[line])
         x, numbers = self._cand_x[line], self._cand_f[line]
-        state = self._views[2]
+        state = self._views[1]
         quiet, made = (base + at.QUIET_UNTIL) // 8, (base + at.INTERVENTIONS) // 8
         candidate = policy.Candidate(
             customer_id=self._text(id_pos, id_len),
@@ -145,13 +148,13 @@ class CustomerKernel:
         contact, intervention, decision = decided
         state[quiet], state[made] = contact.quiet_until, contact.interventions
         key = candidate.customer_id.encode()
-        for channel, name, record in ((INTERVENTIONS, "Intervention", intervention), (DECISIONS, "Decision", decision)):
-            self._put(channel, key, encode(output_schema(name), record), sequence, as_of, created)
+        for channel, name, record in ((packed.INTERVENTIONS, "Intervention", intervention), (packed.DECISIONS, "Decision", decision)):
+            self._put(channel, key, encode(name, record), sequence, as_of, created)
 
     def _reject(self, line: int) -> None:
         entry, status, etype, field, newest, event_time = map(int, self._rejects[line])
         offset = int(self.offs[entry])
-        record = packed.unpack_record(self.events, offset)
+        record = packed.unpack_record(self.events[offset : offset + int(self.lens[entry])].tobytes())
         where = {
             "topic": self.spec.topics[record.topic],
             "partition": record.partition,
@@ -167,13 +170,12 @@ class CustomerKernel:
                 "newest_time": newest,
                 "behind_ms": newest - event_time,
             }
-            self._put(LATE_EVENTS, record.key, encode(output_schema("LateEvent"), late), created=record.created_ms)
+            self._put(packed.LATE_EVENTS, record.key, encode("LateEvent", late), created=record.created_ms)
             return
-        value_length, digest = record.value_length, record.value_sha256
         dead = where | {
-            "value_length": value_length,
-            "value_sha256": digest or hashlib.sha256(record.value).digest(),
+            "value_length": record.value_length,
+            "value_sha256": record.value_sha256,
             "reason": Reason(status).name,
             "message": message(status, etype, field, record),
         }
-        self._put(DEAD_LETTERS, record.key, encode(output_schema("DeadLetter"), dead), created=record.created_ms)
+        self._put(packed.DEAD_LETTERS, record.key, encode("DeadLetter", dead), created=record.created_ms)

@@ -6,29 +6,30 @@ threshold a line of `candidates`; Python turns both into frames after the call (
 begun when `out` has room for all it may produce, so a full buffer ends the call early and the caller comes again.
 
 Arrays come in groups, plain tuples of one kind:
-`views` = (uint8, int32, int64, float64) over the block of states; `regs` = the decoded registers; `programs`, `plan` = the
-tables of the decoder and of the feature set; `model` = (feat, kind, coef, center); `row` = (x, contrib, top, scratch).
+`views` = (int32, int64, float64) over the block of states; `regs` = the decoded registers; `programs`, `plan` = the
+tables of the decoder and of the feature set; `model` = (kind, coef, center); `row` = (x, contrib, top).
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from keepline.features import kernel as features
-from keepline.models import scorer
+from keepline.features.kernel import admit, drop, read, update
+from keepline.features.layout import FLAG_ENDED
+from keepline.models.scorer import score, top3
 from keepline.operators import layout as at
 from keepline.operators.frames import SCORE_ROOM, put_score
-from keepline.schemas import packed
-from keepline.schemas.decode import check_time, decode
+from keepline.schemas.decode import check_time, decode, same_bytes
 from keepline.schemas.jit import njit
-from keepline.schemas.mem import load_i32, load_i64
+from keepline.schemas.packed import IN_HEADER, OVERSIZED_FLAG, TICK_FLAG, in_created_ms, in_flags, in_key_length, in_value_length
 from keepline.schemas.status import DUPLICATE, KEY_MISMATCH, LATE, OK, OVERSIZED
 
 HOUR = 3_600_000
 DAY = 24 * HOUR
 
 # Settings of one operator: ints and floats of `config`.
-C_RETENTION, C_BOUND, C_AHEAD, C_MIN_TIME, C_MAX_TIME, C_EMIT, C_CURRENCY, C_STATE, C_SET_AND_VERSION, C_COOLDOWN = range(10)
+C_RETENTION, C_BOUND, C_AHEAD, C_MIN_TIME, C_MAX_TIME, C_EMIT, C_STATE = range(7)
+INTS = 7
 EMIT_BAND, EMIT_DELTA, EMIT_EVERY = 0, 1, 2
 F_INTERCEPT, F_LOW, F_HIGH, F_DELTA, F_THRESHOLD = range(5)
 
@@ -58,23 +59,24 @@ def room_left(hdr, out, need):
 @njit
 def rescore(views, base, entry, buf, id_pos, id_len, ev_pos, ev_len, created, plan, model, ints, floats, names, row, out, hdr, cand_i, cand_x, cand_f):
     """Reads the features at the state's `now`, scores them, and emits what the rules ask for."""
-    s8, s32, s64, sf = views
-    x, contrib, top, scratch = row
+    s32, s64, sf = views
+    x, contrib, top = row
     q = base >> 3
     now = s64[q + at.NOW // 8]
-    features.read(s8, s32, s64, sf, base, now, plan, x)
-    feat, kind, coef, center = model
-    value = scorer.score(x, feat, kind, coef, center, floats[F_INTERCEPT], contrib, scratch)
+    plan_ints, plan_floats = plan
+    read(s32, s64, sf, base, now, plan_ints, plan_floats, x)
+    kind, coef, center = model
+    value = score(x, kind, coef, center, floats[F_INTERCEPT], contrib)
     band = band_of(value, floats)
     last_band = s32[(base + at.LAST_BAND) >> 2]
     emit = ints[C_EMIT] == EMIT_EVERY or band != last_band
     if ints[C_EMIT] == EMIT_DELTA and abs(value - sf[q + at.LAST_VALUE // 8]) >= floats[F_DELTA]:
         emit = True
-    ended = (s8[base + at.FLAGS] & at.FLAG_ENDED) != 0
+    ended = (s64[q] & FLAG_ENDED) != 0
     wanted = value >= floats[F_THRESHOLD] and now >= s64[q + at.QUIET_UNTIL // 8] and not ended
     if not (emit or wanted):
         return
-    scorer.top3(contrib, top)
+    top3(contrib, top)
     sequence = s64[q + at.SEQUENCE // 8]
     if emit:
         sf[q + at.LAST_VALUE // 8] = value
@@ -110,9 +112,9 @@ def rescore(views, base, entry, buf, id_pos, id_len, ev_pos, ev_len, created, pl
 @njit
 def set_wake(views, base, ints):
     """Moves `next_wake` after an accepted event: an hour boundary 24 to 25 h ahead; an ended contract wakes only to be forgotten."""
-    s8, _s32, s64, _sf = views
+    _s32, s64, _sf = views
     q = base >> 3
-    if s8[base + at.FLAGS] & at.FLAG_ENDED:
+    if s64[q] & FLAG_ENDED:
         s64[q + at.NEXT_WAKE // 8] = (s64[q + at.NEWEST // 8] + ints[C_RETENTION] + HOUR - 1) // HOUR * HOUR
     else:
         s64[q + at.NEXT_WAKE // 8] = (s64[q + at.NOW // 8] // HOUR + 25) * HOUR
@@ -124,14 +126,14 @@ def run_ticks(views, base, limit, entry, buf, id_pos, id_len, plan, model, ints,
 
     A tick later than the last event by the retention or more forgets the customer instead.
     """
-    s8, s32, s64, _sf = views
+    s32, s64, _sf = views
     q = base >> 3
     while s32[base >> 2] != 0:
         wake = s64[q + at.NEXT_WAKE // 8]
         if wake > limit:
             break
         if wake - s64[q + at.NEWEST // 8] >= ints[C_RETENTION]:
-            s8[base : base + ints[C_STATE]] = 0
+            drop(s64, base, plan[0])
             break
         if not room_left(hdr, out, SCORE_ROOM + CANDIDATE_ROOM) or hdr[at.CANDIDATES] >= cand_i.shape[0]:
             return False
@@ -149,7 +151,7 @@ def arm_timer(views, base, slot, ints, hdr, timer_slot, timer_at):
 
     A wake that moved away needs none: the firing finds nothing due and re-arms.
     """
-    _s8, _s32, s64, _sf = views
+    __s32, s64, _sf = views
     q = base >> 3
     due = s64[q + at.NEXT_WAKE // 8] + ints[C_BOUND]
     armed = s64[q + at.TIMER_AT // 8]
@@ -162,26 +164,15 @@ def arm_timer(views, base, slot, ints, hdr, timer_slot, timer_at):
 
 
 @njit
-def same_bytes(buf, a, na, b, nb):
-    """Whether two byte ranges of one buffer are equal."""
-    if na != nb:
-        return False
-    for k in range(na):
-        if buf[a + k] != buf[b + k]:
-            return False
-    return True
-
-
-@njit
 def validate(buf, key_pos, key_len, value_pos, value_len, oversized, wall, programs, regs, ints):
     """(status, event type, field) of one record; the registers hold the event when the status is OK."""
     if oversized:
         return OVERSIZED, -1, -1
     ri, rf, rs, rn = regs
-    status, etype, reg = decode(buf, value_pos, value_pos + value_len, programs, ri, rf, rs, rn, ints[C_CURRENCY])
+    status, etype, reg = decode(buf, value_pos, value_pos + value_len, *programs, ri, rf, rs, rn)
     if status != OK:
         return status, etype, reg
-    if not same_bytes(buf, key_pos, key_len, rs[0, 0], rs[0, 1]):
+    if not same_bytes(buf, key_pos, key_len, buf, rs[0, 0], rs[0, 1]):
         return KEY_MISMATCH, etype, 0
     status = check_time(ri[2], ints[C_MIN_TIME], ints[C_MAX_TIME], wall, ints[C_AHEAD])
     return status, etype, 2
@@ -194,8 +185,8 @@ def run(n, watermark, wall, control, slots, offs, lens, touched, timer_slot, tim
     Shapes: slots, offs, lens int32[N]; touched uint8[N]; timer_slot int32[N], timer_at int64[N]; rejects int64[N, 6];
     cand_i int64[C, 12], cand_x float64[C, features], cand_f float64[C, 4]; `control[type]` is 1 for control types.
     """
-    ri, _rf, rs, _rn = regs
-    s8, s32, s64, sf = views
+    ri, rf, rs, rn = regs
+    s32, s64, sf = views
     first = hdr[at.FIRST]
     i = first
     while i < n:
@@ -203,14 +194,14 @@ def run(n, watermark, wall, control, slots, offs, lens, touched, timer_slot, tim
         slot = slots[i]
         base = np.int64(slot) * ints[C_STATE]
         q = base >> 3
-        flags = buf[o + packed.FLAGS]
-        created = load_i64(buf, o + packed.CREATED)
-        key_len = np.int64(load_i32(buf, o + packed.KEY_LENGTH))
-        value_len = np.int64(load_i32(buf, o + packed.VALUE_LENGTH))
-        key_pos = o + packed.HEADER
+        flags = in_flags(buf, o)
+        created = in_created_ms(buf, o)
+        key_len = in_key_length(buf, o)
+        value_len = in_value_length(buf, o)
+        key_pos = o + IN_HEADER
         value_pos = key_pos + key_len
 
-        if flags & packed.FLAG_TICK:
+        if flags & TICK_FLAG:
             if s32[base >> 2] != 0:
                 touched[i] = 1
                 due = watermark - ints[C_BOUND]
@@ -225,7 +216,7 @@ def run(n, watermark, wall, control, slots, offs, lens, touched, timer_slot, tim
             continue
 
         status, etype, reg = validate(
-            buf, key_pos, key_len, value_pos, value_len, (flags & packed.FLAG_OVERSIZED) != 0, wall, programs, regs, ints
+            buf, key_pos, key_len, value_pos, value_len, (flags & OVERSIZED_FLAG) != 0, wall, programs, regs, ints
         )
         if status == OK and control[etype]:
             i += 1
@@ -240,7 +231,7 @@ def run(n, watermark, wall, control, slots, offs, lens, touched, timer_slot, tim
                     views, base, t, i, buf, key_pos, key_len, plan, model, ints, floats, names, row, out, hdr, cand_i, cand_x, cand_f
                 ):
                     break
-            status = features.admit(s8, s32, s64, sf, base, t, np.uint64(ri[1]), plan)
+            status = admit(s64, base, t, ri[1], plan[0])
             if status == OK:
                 touched[i] = 1
                 if not run_ticks(
@@ -249,10 +240,7 @@ def run(n, watermark, wall, control, slots, offs, lens, touched, timer_slot, tim
                     break
                 if not room_left(hdr, out, SCORE_ROOM + CANDIDATE_ROOM + 3 * rs[1, 1]) or hdr[at.CANDIDATES] >= cand_i.shape[0]:
                     break
-                if s32[base >> 2] == 0:
-                    features.init(s8, s32, s64, sf, base, t, plan)
-                    s32[(base + at.LAST_BAND) >> 2] = -1
-                features.update(s8, s32, s64, sf, base, etype, t, regs, plan)
+                update(s32, s64, sf, base, etype, t, ri[1], ri, rf, rn, plan[0])
                 s64[q + at.SEQUENCE // 8] += 1
                 hdr[at.ACCEPTED] += 1
                 set_wake(views, base, ints)

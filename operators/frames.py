@@ -11,12 +11,12 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from keepline.schemas.catalog import output_schema
-from keepline.schemas.framing import single_object_header
+from keepline.schemas.catalog import output_fingerprint
+from keepline.schemas.framing import pack
 from keepline.schemas.jit import njit
-from keepline.schemas.mem import copy, store_f64, store_i32, store_i64
+from keepline.schemas.mem import copy_bytes, put_bytes, put_long, store_f64
+from keepline.schemas.packed import OUT_HEADER, SCORES, out_header
 
-FRAME_HEADER = 40
 SCORE_ROOM = 2048
 """An upper bound of a score frame's bytes apart from the event id, which is unbounded."""
 KEY_SUFFIX = b"|churn|CHAMPION"
@@ -55,7 +55,7 @@ def avro_string(text: str) -> bytes:
 def template(model_id: str, model_version: int, features: tuple[str, ...]) -> Template:
     """The constant parts of the scores of one model."""
     parts = [
-        single_object_header(output_schema("Score")),
+        pack(b"", output_fingerprint("Score")),
         KEY_SUFFIX,
         avro_long(0),
         avro_string(model_id) + avro_long(model_version) + avro_long(0),
@@ -69,30 +69,10 @@ def template(model_id: str, model_version: int, features: tuple[str, ...]) -> Te
 
 
 @njit
-def put_long(out: U8, p: int, value: int) -> int:
-    """Writes a zigzag varint; returns the position behind it."""
-    n = (np.uint64(value) << np.uint64(1)) ^ np.uint64(np.int64(value) >> np.int64(63))
-    while n > np.uint64(0x7F):
-        out[p] = np.uint8((n & np.uint64(0x7F)) | np.uint64(0x80))
-        n >>= np.uint64(7)
-        p += 1
-    out[p] = np.uint8(n)
-    return p + 1
-
-
-@njit
 def put_part(out: U8, p: int, raw: U8, at: I32, part: int) -> int:
     """Writes one part of the template."""
-    copy(out, p, raw, at[part, 0], at[part, 1])
+    copy_bytes(out, p, raw, at[part, 0], at[part, 1])
     return p + at[part, 1]
-
-
-@njit
-def put_string(out: U8, p: int, buf: U8, pos: int, n: int) -> int:
-    """Writes `buf[pos:pos+n]` as an Avro string."""
-    p = put_long(out, p, n)
-    copy(out, p, buf, pos, n)
-    return p + n
 
 
 @njit
@@ -102,18 +82,18 @@ def put_score(out, start, raw, at, buf, id_pos, id_len, ev_pos, ev_len, value, b
     `buf[id_pos:…]` is the customer id, `buf[ev_pos:…]` the event id (length 0 for a tick); `x` and `contrib` are the
     row and its contributions per feature, `top` the indices of the three largest (−1 = none).
     """
-    p = start + FRAME_HEADER
-    copy(out, p, buf, id_pos, id_len)
+    p = start + OUT_HEADER
+    copy_bytes(out, p, buf, id_pos, id_len)
     p = put_part(out, p + id_len, raw, at, 1)
-    key_len = p - start - FRAME_HEADER
+    key_len = p - start - OUT_HEADER
     value_start = p
     p = put_part(out, p, raw, at, 0)
-    p = put_string(out, p, buf, id_pos, id_len)
+    p = put_bytes(out, p, buf, id_pos, id_len)
     p = put_part(out, p, raw, at, 2)
     store_f64(out, p, value)
     p = put_long(out, p + 8, band)
     p = put_long(out, p, as_of)
-    p = put_string(out, p, buf, ev_pos, ev_len)
+    p = put_bytes(out, p, buf, ev_pos, ev_len)
     p = put_part(out, p, raw, at, 3)
     count = 0
     for k in range(3):
@@ -129,11 +109,5 @@ def put_score(out, start, raw, at, buf, id_pos, id_len, ev_pos, ev_len, value, b
                 p += 16
     out[p] = 0
     p += 1
-    store_i32(out, start, p - start)
-    store_i32(out, start + 4, 0)
-    store_i64(out, start + 8, sequence)
-    store_i64(out, start + 16, as_of)
-    store_i64(out, start + 24, created)
-    store_i32(out, start + 32, key_len)
-    store_i32(out, start + 36, p - value_start)
+    out_header(out, start, SCORES, sequence, as_of, created, key_len, p - value_start)
     return p

@@ -45,7 +45,7 @@ def entry(op: int, a: int, b: int, c: int, d: int, data: bytes | None) -> int | 
         kernel.bind(_view(b, capacity * kernel.state_size), _view(c, io_bytes), d, out_bytes, event_bytes)
         return 0
     if op == MIGRATE:
-        return kernel.plan.migrate(bytes(data or b""))
+        return kernel.migrate(bytes(data or b""))
     if op == CLOSE:
         del _kernels[a]  # drops the views before the JVM frees the buffers
         return 0

@@ -2,7 +2,7 @@
 
 PACKED_IN, one source record on its way to the operator (48 bytes, key, value, and a trailer if the value was cut):
 
-     0 u8 flags (1 oversized, 2 the Kafka key was null)   1 u8 topic index   2 u16 0   4 i32 partition   8 i64 offset
+     0 u8 flags (1 oversized, 2 the Kafka key was null, 4 a fired timer: key only)   1 u8 topic index   2 u16 0   4 i32 partition   8 i64 offset
     16 i64 Kafka timestamp   24 i64 created_ms (0 none)   32 i64 event_time (NO_TIME if unreadable)   40 i32 key length
     44 i32 value length      48 key, value [, i64 length of the whole value, 32 bytes of its SHA-256]
 
@@ -30,6 +30,7 @@ IN_HEADER = 48
 OUT_HEADER = 40
 OVERSIZED_FLAG = 1
 NULL_KEY_FLAG = 2
+TICK_FLAG = 4
 MAX_VALUE = 256 * 1024
 TRAILER = 40
 NO_TIME = -(2**63)
@@ -142,6 +143,11 @@ def pack_record(record: Record) -> bytes:
         len(value),
     )
     return b"".join((head, key, value, trailer))
+
+
+def tick_record(key: bytes) -> bytes:
+    """The entry that stands for a fired timer of the customer with this key."""
+    return _IN.pack(TICK_FLAG, 0, 0, 0, 0, 0, 0, NO_TIME, len(key), 0) + key
 
 
 def pack_records(records: Iterable[Record]) -> Batch:
