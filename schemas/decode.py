@@ -1,6 +1,6 @@
 """The compiled decoder: one framed event in, registers and a status code out.
 
-`decode(buf, pos, end, programs, ri, rf, rs, rn)` runs the schema's program (`programs.py`) over buf[pos:end]. It never raises and never reads
+`decode(buf, pos, end, image, ri, rf, rs, rn)` runs the schema's program (`image` of `programs.py`) over buf[pos:end]. It never raises and never reads
 outside that range. Registers, one set reused for every event, indexed by the field's place in our schema:
 
     ri  int64[16]    long, int, enum index, boolean 0 or 1; of a text its hash64, as int64
@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from keepline.schemas.jit import njit
-from keepline.schemas.mem import load_f32, load_f64, load_i64, load_u16
+from keepline.schemas.mem import address, load_f32, load_f64, load_i32, load_i64, load_u8, load_u16, store_f64, store_i64, store_u8
 from keepline.schemas.programs import (
     BOOLEAN,
     BYTE_LIMITS,
@@ -28,29 +28,27 @@ from keepline.schemas.programs import (
     DROP,
     END,
     ENUM,
-    FLAGS,
     FLOAT,
-    HIGH,
     INT,
     IS_NULL,
-    LONG,
-    LOW,
     MINIMUM,
     NULL_SECOND,
     NULLABLE,
-    OP,
     PRESET,
-    REGISTER,
-    ROWS,
+    PROGRAM_WORDS,
     STRING,
 )
 from keepline.schemas.status import FUTURE_TIME, INVALID_FIELD, MALFORMED, OK, OUT_OF_BOUNDS_TIME, UNKNOWN_SCHEMA
-from keepline.schemas.text import hash64, hash_text, is_utf8, same_bytes
+from keepline.schemas.text import hash64, hash64_of, hash_text, is_utf8, same_bytes
 
 __all__ = ["check_time", "decode", "get_long", "hash64", "is_utf8", "registers", "same_bytes"]
 
 _INT_MIN, _INT_MAX = -(2**31), 2**31 - 1
 _MAGIC_SINGLE = 0x01C3
+_EMPTY_HASH = int(np.uint64(hash64_of("")).view(np.int64))
+# Byte offsets in the image and in a row (programs.py).
+_FINGERPRINTS, _IDS, _PROGRAMS, _CURRENCY_LENGTH, _CURRENCY = 0, 16, 32, 40, 48
+_ROW, _HIGH, _LOW, _FLOOR = 24, 4, 8, 16
 
 
 def registers() -> tuple[Any, Any, Any, Any]:
@@ -58,13 +56,19 @@ def registers() -> tuple[Any, Any, Any, Any]:
     return np.zeros(16, np.int64), np.zeros(16, np.float64), np.zeros((16, 2), np.int64), np.zeros(16, np.uint8)
 
 
-@njit
+@njit(forceinline=True)
 def get_long(buf: Any, pos: int, end: int) -> Any:
     """One zigzag varint: (value, position after it); position -1 if it does not end before `end` or does not fit 64 bits."""
-    result = np.uint64(0)
-    shift = np.uint64(0)
+    if pos >= end:
+        return np.int64(0), -1
+    byte = np.uint64(load_u8(buf, pos))
+    pos += 1
+    if byte < np.uint64(128):
+        return np.int64(byte >> np.uint64(1)) ^ -np.int64(byte & np.uint64(1)), pos
+    result = byte & np.uint64(127)
+    shift = np.uint64(7)
     while pos < end:
-        byte = np.uint64(buf[pos])
+        byte = np.uint64(load_u8(buf, pos))
         pos += 1
         if shift == np.uint64(63) and byte > np.uint64(1):
             return np.int64(0), -1
@@ -75,28 +79,31 @@ def get_long(buf: Any, pos: int, end: int) -> Any:
     return np.int64(0), -1
 
 
-@njit
-def _find(table: Any, key: int) -> int:
-    mask = table.shape[0] - 1
+@njit(forceinline=True)
+def _find(image: Any, table: int, key: int) -> int:
+    """The program of a key by the table at this byte of the header, or -1."""
+    start = load_i64(image, table)
+    mask = load_i64(image, table + 8)
     slot = key & mask
-    while table[slot, 1] >= 0:
-        if table[slot, 0] == key:
-            return table[slot, 1]
+    while True:
+        at = 8 * (start + 2 * slot)
+        program = load_i64(image, at + 8)
+        if program < 0 or load_i64(image, at) == key:
+            return program
         slot = (slot + 1) & mask
-    return -1
 
 
-@njit
-def _program(buf: Any, pos: int, end: int, by_fingerprint: Any, by_id: Any) -> Any:
+@njit(forceinline=True)
+def _program(buf: Any, pos: int, end: int, image: Any) -> Any:
     """(status, program, start of the Avro binary) by the framing."""
     if pos + 10 <= end and load_u16(buf, pos) == _MAGIC_SINGLE:
-        program = _find(by_fingerprint, load_i64(buf, pos + 2))
+        program = _find(image, _FINGERPRINTS, load_i64(buf, pos + 2))
         start = pos + 10
-    elif pos + 5 <= end and buf[pos] == 0:
+    elif pos + 5 <= end and load_u8(buf, pos) == 0:
         number = 0
         for k in range(1, 5):
-            number = number << 8 | buf[pos + k]
-        program = _find(by_id, number)
+            number = number << 8 | np.int64(load_u8(buf, pos + k))
+        program = _find(image, _IDS, number)
         start = pos + 5
     else:
         return MALFORMED, -1, pos
@@ -106,41 +113,65 @@ def _program(buf: Any, pos: int, end: int, by_fingerprint: Any, by_id: Any) -> A
 
 
 @njit
-def decode(buf: Any, pos: int, end: int, programs: Any, ri: Any, rf: Any, rs: Any, rn: Any) -> Any:
+def decode(buf: Any, pos: int, end: int, image: Any, ri: Any, rf: Any, rs: Any, rn: Any) -> Any:
     """Decode the framed event buf[pos:end]: (status, type id or -1, register of the offending field or -1)."""
-    status, program, pos = _program(buf, pos, end, programs.by_fingerprint, programs.by_id)
+    return _decode(address(buf), pos, end, address(image), address(ri), address(rf), address(rs), address(rn))
+
+
+@njit
+def _null(r: int, pos: int, ri: int, rf: int, rs: int, rn: int) -> None:
+    store_u8(rn, r, 1)
+    store_i64(ri, 8 * r, 0)
+    store_f64(rf, 8 * r, 0.0)
+    store_i64(rs, 16 * r, pos)
+    store_i64(rs, 16 * r + 8, 0)
+
+
+@njit
+def _number(r: int, whole: int, number: float, ri: int, rf: int, rn: int) -> None:
+    store_u8(rn, r, 0)
+    store_i64(ri, 8 * r, whole)
+    store_f64(rf, 8 * r, number)
+
+
+@njit
+def _text(r: int, hashed: int, pos: int, n: int, ri: int, rf: int, rs: int, rn: int) -> None:
+    store_u8(rn, r, 0)
+    store_i64(ri, 8 * r, hashed)
+    store_f64(rf, 8 * r, 0.0)
+    store_i64(rs, 16 * r, pos)
+    store_i64(rs, 16 * r + 8, n)
+
+
+@njit
+def _decode(buf: int, pos: int, end: int, image: int, ri: int, rf: int, rs: int, rn: int) -> Any:
+    """decode() on addresses."""
+    status, program, pos = _program(buf, pos, end, image)
     if status != OK:
         return status, -1, -1
-    ops, floor, currency = programs.ops, programs.floor, programs.currency
-    type_id = np.int64(programs.type_ids[program])
+    row = 8 * (load_i64(image, _PROGRAMS) + PROGRAM_WORDS * program)
+    type_id = load_i64(image, row)
+    row += 8
     bad = -1
-    for row in range(ROWS):
-        op = ops[program, row, OP]
+    while True:
+        step = load_i32(image, row)
+        op = step & 255
         if op == END:
             break
-        flags = ops[program, row, FLAGS]
-        r = np.int64(ops[program, row, REGISTER])
+        r = np.int64(step >> 8 & 255)
+        flags = step >> 16
         keep = flags & DROP == 0
         field = r if keep else -1
-        if op == PRESET:
-            _preset(r, flags & IS_NULL != 0, floor[program, row], ops[program, row, HIGH], ri, rf, rs, rn, pos)
-            continue
+        this = row
+        row += _ROW
         if flags & NULLABLE:
             branch, pos = get_long(buf, pos, end)
             if pos < 0 or branch < 0 or branch > 1:
                 return MALFORMED, type_id, field
-            is_null = branch == (1 if flags & NULL_SECOND else 0)
-            if keep:
-                rn[r] = is_null
-            if is_null:
+            if branch == (1 if flags & NULL_SECOND else 0):
                 if keep:
-                    ri[r] = 0
-                    rf[r] = 0.0
-                    rs[r, 0] = pos
-                    rs[r, 1] = 0
+                    _null(r, pos, ri, rf, rs, rn)
                 continue
-        elif keep:
-            rn[r] = 0
         if op == STRING or op == BYTES:
             n, pos = get_long(buf, pos, end)
             if pos < 0 or n < 0 or n > end - pos:
@@ -150,62 +181,61 @@ def decode(buf: Any, pos: int, end: int, programs: Any, ri: Any, rf: Any, rs: An
             else:
                 h, sound = hash64(buf, pos, n), True
             if keep:
-                ri[r] = np.int64(h)
-                rs[r, 0] = pos
-                rs[r, 1] = n
+                _text(r, np.int64(h), pos, n, ri, rf, rs, rn)
                 if flags & BYTE_LIMITS:
-                    sound = sound and ops[program, row, LOW] <= n <= ops[program, row, HIGH]
-                if flags & CURRENCY:
-                    sound = sound and (n == 0 or same_bytes(buf, pos, n, currency, 0, currency.shape[0]))
-            if not sound and bad < 0:
-                bad = field if keep else 99
+                    sound = sound and load_i64(image, this + _LOW) <= n <= load_i32(image, this + _HIGH)
+                if flags & CURRENCY and n > 0:
+                    sound = sound and same_bytes(buf, pos, n, image, _CURRENCY, load_i64(image, _CURRENCY_LENGTH))
+                if not sound and bad < 0:
+                    bad = field
             pos += n
             continue
         whole = np.int64(0)
-        if op == DOUBLE or op == FLOAT:
-            size = 8 if op == DOUBLE else 4
-            if end - pos < size:
+        number = 0.0
+        if op == DOUBLE:
+            if end - pos < 8:
                 return MALFORMED, type_id, field
-            number = load_f64(buf, pos) if op == DOUBLE else np.float64(load_f32(buf, pos))
-            pos += size
-            if not np.isfinite(number) and keep and bad < 0:
-                bad = field
+            number = load_f64(buf, pos)
+            pos += 8
         elif op == BOOLEAN:
-            if pos >= end or buf[pos] > 1:
+            if pos >= end or load_u8(buf, pos) > 1:
                 return MALFORMED, type_id, field
-            whole = np.int64(buf[pos])
+            whole = np.int64(load_u8(buf, pos))
             number = np.float64(whole)
             pos += 1
+        elif op == PRESET:
+            if flags & IS_NULL:
+                _null(r, pos, ri, rf, rs, rn)
+                continue
+            if load_i32(image, this + _HIGH):
+                _text(r, _EMPTY_HASH, pos, 0, ri, rf, rs, rn)
+                continue
+            number = load_f64(image, this + _FLOOR)
+            whole = np.int64(number)
+        elif op == FLOAT:
+            if end - pos < 4:
+                return MALFORMED, type_id, field
+            number = np.float64(load_f32(buf, pos))
+            pos += 4
         else:
             whole, pos = get_long(buf, pos, end)
             if pos < 0:
                 return MALFORMED, type_id, field
             if op == INT and not _INT_MIN <= whole <= _INT_MAX:
                 return MALFORMED, type_id, field
-            if op == ENUM and not 0 <= whole < ops[program, row, HIGH]:
+            if op == ENUM and not 0 <= whole < load_i32(image, this + _HIGH):
                 return MALFORMED, type_id, field
             number = np.float64(whole)
         if keep:
-            if flags & MINIMUM and number < floor[program, row] and bad < 0:
+            # Not finite: the difference with itself is not 0.
+            if bad < 0 and (number - number != 0.0 or (flags & MINIMUM and number < load_f64(image, this + _FLOOR))):
                 bad = field
-            ri[r] = whole
-            rf[r] = number
+            _number(r, whole, number, ri, rf, rn)
     if pos != end:
         return MALFORMED, type_id, -1
     if bad >= 0:
         return INVALID_FIELD, type_id, bad
     return OK, type_id, -1
-
-
-@njit
-def _preset(r: int, null: bool, number: float, text: int, ri: Any, rf: Any, rs: Any, rn: Any, pos: int) -> None:
-    rn[r] = null
-    rf[r] = number
-    ri[r] = np.int64(number)
-    rs[r, 0] = pos
-    rs[r, 1] = 0
-    if text:
-        ri[r] = np.int64(hash64(np.empty(0, np.uint8), 0, 0))
 
 
 @njit
@@ -216,7 +246,3 @@ def check_time(t: int, low: int, high: int, wall: int, ahead: int) -> int:
     if wall != 0 and t > wall + ahead:
         return FUTURE_TIME
     return OK
-
-
-# The program's operations that are plain numbers by varint end in the last branch above.
-assert {LONG, INT, ENUM} == {1, 2, 3}  # noqa: S101

@@ -9,8 +9,11 @@ else `~/.cache/keepline/numba`; where that cannot be written or belongs to someo
 
 import hashlib
 import os
+import re
+import shutil
 import stat
 import tempfile
+import time
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -19,6 +22,8 @@ from typing import Any, TypeVar, overload
 import numba
 
 F = TypeVar("F", bound=Callable[..., Any])
+_NAME = re.compile("[0-9a-f]{16}")
+_MONTH_S = 30 * 86400
 PACKAGES = ("schemas", "features", "models", "operators", "jobs")
 
 
@@ -46,6 +51,16 @@ def _private(path: Path) -> bool:
     return mine and os.access(path, os.W_OK | os.X_OK)
 
 
+def _remove_old(base: Path) -> None:
+    """Drop the caches of sources that nobody has compiled for a month."""
+    for path in base.iterdir():
+        try:
+            if path.is_dir() and _NAME.fullmatch(path.name) and time.time() - path.stat().st_mtime > _MONTH_S:
+                shutil.rmtree(path, ignore_errors=True)
+        except OSError:
+            continue
+
+
 @cache
 def cache_directory() -> Path:
     """Where compiled code of exactly these sources is kept."""
@@ -56,7 +71,10 @@ def cache_directory() -> Path:
         home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
         base = Path(home) / "keepline" / "numba"
     path = base / sources_hash()
+    fresh = not path.exists()
     if _private(path):
+        if fresh:
+            _remove_old(base)
         return path
     return Path(tempfile.mkdtemp(prefix="keepline-numba-"))
 
@@ -67,9 +85,7 @@ def njit(function: F, /) -> F: ...
 def njit(**options: Any) -> Callable[[F], F]: ...
 def njit(function: Any = None, /, **options: Any) -> Any:
     """numba.njit with cache and without the GIL; options as numba's."""
-    if function is None:
-        return lambda f: njit(f, **options) if not options else _compile(f, options)
-    return _compile(function, options)
+    return _compile(function, options) if function is not None else lambda f: _compile(f, options)
 
 
 def _compile(function: Callable[..., Any], options: dict[str, Any]) -> Any:

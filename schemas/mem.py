@@ -1,8 +1,13 @@
-"""Typed loads and stores at any byte of a uint8 array, for compiled code: `load_i64(buf, pos)`, `store_f64(buf, pos, value)`, …
+"""Typed loads and stores at any byte of memory, for compiled code: `load_i64(buf, pos)`, `store_f64(buf, pos, value)`, …
 
-Little-endian, no alignment needed, no bounds check: the caller has made sure that all bytes lie inside the array. On the processors
-Flink runs on each is one instruction; a view by NumPy inside a kernel costs some 20 ns instead.
-Also the varints of Avro on the writing side (`put_long`), and `copy_bytes`.
+`buf` is an array of one-byte items, or an address (`address(array)`). Little-endian, no alignment needed, no bounds check: the caller has
+made sure that all bytes lie inside. On the processors Flink runs on each is one instruction; a view by NumPy inside a kernel costs
+some 20 ns instead.
+
+Addresses are for inner functions: numba counts references (an atomic operation, some 5 ns) for every array that a function with many
+exits takes, which made half of the decoder's time. Whoever takes an address keeps the array alive until the call returns.
+
+Also Avro's varint on the writing side (`put_long`, …), and `copy_bytes`.
 """
 
 from typing import Any
@@ -15,18 +20,29 @@ from keepline.schemas.jit import njit
 
 
 def _pointer(context: Any, builder: Any, array_type: Any, array: Any, position: Any, ll_type: Any) -> Any:
-    data = context.make_array(array_type)(context, builder, array).data
-    byte = builder.bitcast(data, ir.IntType(8).as_pointer())
+    if isinstance(array_type, types.Integer):
+        byte = builder.inttoptr(array, ir.IntType(8).as_pointer())
+    else:
+        data = context.make_array(array_type)(context, builder, array).data
+        byte = builder.bitcast(data, ir.IntType(8).as_pointer())
     return builder.bitcast(builder.gep(byte, [position]), ll_type.as_pointer())
 
 
-def _is_bytes(array: Any) -> bool:
-    return isinstance(array, types.Array) and array.ndim == 1 and array.layout == "C" and array.dtype.bitwidth == 8
+def _is_array(array: Any) -> bool:
+    return isinstance(array, types.Array) and array.layout == "C"
+
+
+def _memory(array: Any) -> Any:
+    """The type to take `array` as, or None if it can be neither bytes nor an address."""
+    if isinstance(array, types.Integer):
+        return types.intp
+    return array if _is_array(array) and array.ndim == 1 and array.dtype.bitwidth == 8 else None
 
 
 def _loader(name: str, ll_type: Any, value_type: Any) -> Any:
     def load(typing_context: Any, array: Any, position: Any) -> Any:
-        if not (_is_bytes(array) and isinstance(position, types.Integer)):
+        memory = _memory(array)
+        if memory is None or not isinstance(position, types.Integer):
             return None
 
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -34,7 +50,7 @@ def _loader(name: str, ll_type: Any, value_type: Any) -> Any:
             instruction.align = 1
             return instruction
 
-        return value_type(array, types.intp), generate
+        return value_type(memory, types.intp), generate
 
     load.__name__ = load.__qualname__ = name
     return intrinsic(load)
@@ -42,7 +58,8 @@ def _loader(name: str, ll_type: Any, value_type: Any) -> Any:
 
 def _storer(name: str, ll_type: Any, value_type: Any) -> Any:
     def store(typing_context: Any, array: Any, position: Any, value: Any) -> Any:
-        if not (_is_bytes(array) and isinstance(position, types.Integer) and isinstance(value, types.Number)):
+        memory = _memory(array)
+        if memory is None or not isinstance(position, types.Integer) or not isinstance(value, types.Number):
             return None
 
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -52,10 +69,23 @@ def _storer(name: str, ll_type: Any, value_type: Any) -> Any:
             instruction.align = 1
             return context.get_dummy_value()
 
-        return types.none(array, types.intp, value_type), generate
+        return types.none(memory, types.intp, value_type), generate
 
     store.__name__ = store.__qualname__ = name
     return intrinsic(store)
+
+
+@intrinsic
+def address(typing_context: Any, array: Any) -> Any:
+    """Address of an array's first byte (C order), as an integer."""
+    if not _is_array(array):
+        return None
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        return builder.ptrtoint(data, context.get_value_type(types.intp))
+
+    return types.intp(array), generate
 
 
 load_u8 = _loader("load_u8", ir.IntType(8), types.uint8)
@@ -85,7 +115,7 @@ def copy_bytes(target: Any, at: int, source: Any, start: int, length: int) -> in
         store_i64(target, at + done, load_i64(source, start + done))
         done += 8
     while done < length:
-        target[at + done] = source[start + done]
+        store_u8(target, at + done, load_u8(source, start + done))
         done += 1
     return at + length
 

@@ -1,4 +1,4 @@
-"""Compiled checks and hashes of text: eight bytes at a time while it is ASCII, exact UTF-8 rules where it is not.
+"""Compiled checks and hashes of text (in arrays, or at addresses: `mem.py`): eight bytes at a time while it is ASCII, exact UTF-8 rules where it is not.
 
 `hash64` is part of the state contract: the duplicate memory holds it. `hash64_of` is the same function in plain Python.
 """
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from keepline.schemas.jit import njit
-from keepline.schemas.mem import load_u32, load_u64
+from keepline.schemas.mem import load_u8, load_u32, load_u64
 
 _SEED = np.uint64(0x9E3779B97F4A7C15)
 _K = np.uint64(0xD6E8FEB86659FD93)
@@ -18,20 +18,20 @@ _SHIFT = np.uint64(32)
 _FILL = np.uint64(0x0101010101000000)
 
 
-@njit
+@njit(forceinline=True)
 def _tail(buf: Any, pos: int, n: int) -> Any:
     """The last up to 8 bytes of a text of n ≥ 1 bytes as one word: the last 8 if there are, else all, some of them twice, in fixed places."""
     if n >= 8:
         return load_u64(buf, pos + n - 8)
     if n >= 4:
         return np.uint64(load_u32(buf, pos)) | (np.uint64(load_u32(buf, pos + n - 4)) << _SHIFT)
-    first = np.uint64(buf[pos])
-    middle = np.uint64(buf[pos + (n >> 1)])
-    last = np.uint64(buf[pos + n - 1])
+    first = np.uint64(load_u8(buf, pos))
+    middle = np.uint64(load_u8(buf, pos + (n >> 1)))
+    last = np.uint64(load_u8(buf, pos + n - 1))
     return first | (middle << np.uint64(8)) | (last << np.uint64(16)) | _FILL
 
 
-@njit
+@njit(forceinline=True)
 def _mix(h: Any, word: Any) -> Any:
     # Both steps are one-to-one, so texts of one length that differ in one word never meet.
     h = (h ^ word) * _K
@@ -52,7 +52,7 @@ def hash64(buf: Any, pos: int, n: int) -> Any:
     return h if h != np.uint64(0) else np.uint64(1)
 
 
-@njit
+@njit(forceinline=True)
 def hash_text(buf: Any, pos: int, n: int) -> Any:
     """(hash64, whether the bytes are UTF-8 without NUL), in one pass."""
     h = _SEED ^ np.uint64(n)
@@ -82,7 +82,7 @@ def is_utf8(buf: Any, pos: int, n: int) -> bool:
     """Whether buf[pos:pos+n] is UTF-8 (Unicode table 3-7: no overlong forms, no surrogates, at most U+10FFFF) without NUL."""
     end = pos + n
     while pos < end:
-        lead = buf[pos]
+        lead = load_u8(buf, pos)
         if lead < 0x80:
             if lead == 0:
                 return False
@@ -107,10 +107,10 @@ def is_utf8(buf: Any, pos: int, n: int) -> bool:
             return False
         if pos + more >= end:
             return False
-        if not low <= buf[pos + 1] <= high:
+        if not low <= load_u8(buf, pos + 1) <= high:
             return False
         for k in range(2, more + 1):
-            if buf[pos + k] & 0xC0 != 0x80:
+            if load_u8(buf, pos + k) & 0xC0 != 0x80:
                 return False
         pos += more + 1
     return True
@@ -127,7 +127,7 @@ def same_bytes(a: Any, at: int, n: int, b: Any, start: int, m: int) -> bool:
             return False
         done += 8
     while done < n:
-        if a[at + done] != b[start + done]:
+        if load_u8(a, at + done) != load_u8(b, start + done):
             return False
         done += 1
     return True
