@@ -1,0 +1,169 @@
+package io.keepline;
+
+import java.nio.ByteBuffer;
+import org.apache.flink.core.memory.MemorySegmentFactory;
+
+/**
+ * The pending batch and the results of its last run: one direct buffer that the kernel maps, so that a batch crosses into Python as
+ * a few integers.
+ *
+ * <pre>
+ * hdr i64[16] | slot i32[N] | off i32[N] | len i32[N] (-1: a tick) | touched u8[N] | timer_slot i32[N] | timer_at i64[N] | out u8[W] | events u8[E]
+ * hdr: [0] first entry to run (in), [1] bytes of frames in out, [2] timer requests, [3] frames
+ * </pre>
+ * Each section begins at a multiple of 64. {@code operators/host.py} lays the same buffer out in Python.
+ */
+final class Batch {
+  static final int TICK = -1;
+
+  final int capacity;
+  final int eventBytes;
+  final int outBytes;
+  final ByteBuffer memory;
+
+  private final int slots;
+  private final int offsets;
+  private final int lengths;
+  private final int touched;
+  private final int timerSlots;
+  private final int timerTimes;
+  private final int out;
+  private final int events;
+
+  private int size;
+  private int used;
+
+  Batch(int capacity, int eventBytes, int outBytes) {
+    this.capacity = capacity;
+    this.eventBytes = eventBytes;
+    this.outBytes = outBytes;
+    slots = 128;
+    offsets = align(slots + 4L * capacity);
+    lengths = align(offsets + 4L * capacity);
+    touched = align(lengths + 4L * capacity);
+    timerSlots = align(touched + (long) capacity);
+    timerTimes = align(timerSlots + 4L * capacity);
+    out = align(timerTimes + 8L * capacity);
+    events = align((long) out + outBytes);
+    memory = Slab.direct(align((long) events + eventBytes), "the batch buffer");
+  }
+
+  private static int align(long at) {
+    if (at > Integer.MAX_VALUE - 64) {
+      throw new IllegalArgumentException("the batch buffer would exceed 2 GiB: lower batch, event_bytes or out_bytes");
+    }
+    return (int) (at + 63) & ~63;
+  }
+
+  long address() {
+    return MemorySegmentFactory.wrapOffHeapMemory(memory).getAddress();
+  }
+
+  int size() {
+    return size;
+  }
+
+  int usedBytes() {
+    return used;
+  }
+
+  boolean full() {
+    return size == capacity;
+  }
+
+  boolean fits(int bytes) {
+    return bytes <= eventBytes - used;
+  }
+
+  void add(int slot, byte[] record) {
+    memory.put(events + used, record);
+    entry(slot, used, record.length);
+    used += record.length;
+  }
+
+  void addTick(int slot) {
+    entry(slot, used, TICK);
+  }
+
+  private void entry(int slot, int offset, int length) {
+    memory.putInt(slots + 4 * size, slot);
+    memory.putInt(offsets + 4 * size, offset);
+    memory.putInt(lengths + 4 * size, length);
+    memory.put(touched + size, (byte) 0);
+    size++;
+  }
+
+  /** The entries of {@code other}, which this larger one replaces. */
+  void takeOver(Batch other) {
+    for (int i = 0; i < other.size; i++) {
+      int length = other.length(i);
+      int slot = other.slot(i);
+      if (length == TICK) {
+        addTick(slot);
+      } else {
+        byte[] record = new byte[length];
+        other.memory.get(other.events + other.memory.getInt(other.offsets + 4 * i), record);
+        add(slot, record);
+      }
+    }
+  }
+
+  void clear() {
+    size = 0;
+    used = 0;
+  }
+
+  int slot(int entry) {
+    return memory.getInt(slots + 4 * entry);
+  }
+
+  int length(int entry) {
+    return memory.getInt(lengths + 4 * entry);
+  }
+
+  /** True once for each entry whose slot the kernel changed. */
+  boolean takeTouched(int entry) {
+    boolean changed = memory.get(touched + entry) != 0;
+    if (changed) {
+      memory.put(touched + entry, (byte) 0);
+    }
+    return changed;
+  }
+
+  /** Before a run: its first entry, and no results. */
+  void prepare(int first) {
+    memory.putLong(0, first);
+    memory.putLong(8, 0);
+    memory.putLong(16, 0);
+    memory.putLong(24, 0);
+  }
+
+  int framesBytes() {
+    return (int) memory.getLong(8);
+  }
+
+  int timers() {
+    return (int) memory.getLong(16);
+  }
+
+  int timerSlot(int request) {
+    return memory.getInt(timerSlots + 4 * request);
+  }
+
+  long timerAt(int request) {
+    return memory.getLong(timerTimes + 8 * request);
+  }
+
+  /** The frame at {@code at} of the output section, as an array of its own. */
+  byte[] frame(int at) {
+    int end = framesBytes();
+    int length = at + PackedOut.HEADER > end ? -1 : memory.getInt(out + at);
+    if (length < PackedOut.HEADER || length > end - at) {
+      throw new IllegalStateException("the kernel wrote a frame of " + length + " bytes at " + at + " of " + end
+          + ": a frame begins with its whole length and is at least " + PackedOut.HEADER + " bytes");
+    }
+    byte[] frame = new byte[length];
+    memory.get(out + at, frame);
+    return frame;
+  }
+}

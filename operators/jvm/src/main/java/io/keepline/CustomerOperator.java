@@ -1,0 +1,358 @@
+package io.keepline;
+
+import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
+import org.apache.flink.api.common.state.ValueState;
+import org.apache.flink.api.common.state.ValueStateDescriptor;
+import org.apache.flink.api.common.typeinfo.PrimitiveArrayTypeInfo;
+import org.apache.flink.configuration.Configuration;
+import org.apache.flink.python.PythonOptions;
+import org.apache.flink.runtime.state.VoidNamespace;
+import org.apache.flink.runtime.state.VoidNamespaceSerializer;
+import org.apache.flink.streaming.api.operators.BoundedOneInput;
+import org.apache.flink.streaming.api.operators.InternalTimer;
+import org.apache.flink.streaming.api.operators.InternalTimerService;
+import org.apache.flink.streaming.api.operators.OneInputStreamOperator;
+import org.apache.flink.streaming.api.operators.Triggerable;
+import org.apache.flink.streaming.api.operators.python.embedded.AbstractEmbeddedPythonFunctionOperator;
+import org.apache.flink.streaming.api.utils.PythonOperatorUtils;
+import org.apache.flink.streaming.api.watermark.Watermark;
+import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
+
+/**
+ * A keyed operator that runs a compiled Python kernel on batches of events, over states that lie in one off-heap block.
+ *
+ * <p>It knows no domain. Events ({@link PackedIn}) gather in a {@link Batch}; the states of recently seen keys lie in a {@link Slab},
+ * which the kernel updates in place; what the kernel emits are frames ({@link PackedOut}), each one stream element. Flink's keyed state
+ * is read when a key is not resident, and written before every barrier.
+ *
+ * <p><b>Why this is as exact as writing keyed state for each event.</b>
+ * <ol>
+ *   <li>One writer per key. keyBy gives a key to one subtask, and everything here runs on that subtask's mailbox thread: elements,
+ *       both kinds of timers, watermarks, the call before a barrier, the end of input.
+ *   <li>Where the newest state is. For every key it is the slab's slot if the key is resident, else Flink's state. A slot is filled from
+ *       Flink on a miss (zero where there is none), and a dirty slot is written back before it is reused; so this holds always.
+ *   <li>A barrier cuts between batches. {@link #prepareSnapshotPreBarrier} runs the pending batch, emits its frames (they precede the
+ *       barrier, hence fall into the transaction it ends), registers its timers, and writes every dirty slot. The snapshot then holds the
+ *       effect of all records before the barrier and of none after it; states and timers belong to the same cut.
+ *   <li>A restore starts with an empty slab, at any parallelism: every key misses, and Flink's state is the only truth.
+ *   <li>A write-back stores a new array. The heap backend keeps the reference while an asynchronous snapshot may still serialise it.
+ *   <li>A slot that the pending batch uses is never evicted: it carries the batch's number, and the capacity exceeds the batch.
+ *   <li>Ticks are entries. A firing timer adds a tick behind the events that came before the watermark, so that kernel and replay see one
+ *       sequence; the watermark goes on only after the ticks it fired have been run and emitted.
+ * </ol>
+ * The current key is set only where keyed state or a timer is touched (miss, eviction, write-back, timer request), not for each element.
+ *
+ * <p>The largest watermark, which ends a bounded input or a drain, fires nothing: it is passed on and no tick is made of it.
+ */
+public final class CustomerOperator extends AbstractEmbeddedPythonFunctionOperator<byte[]>
+    implements OneInputStreamOperator<byte[], byte[]>, BoundedOneInput, Triggerable<String, VoidNamespace> {
+  private static final long serialVersionUID = 1L;
+  private static final int VERSION_AT = 4;
+  /** Beyond this the output section does not grow for one entry: a kernel that needs more is broken. */
+  private static final int MAX_OUT = 256 << 20;
+
+  private final String module;
+  private final byte[] spec;
+  private final int batchSize;
+  private final long lingerMs;
+  private final int capacity;
+  private final int eventBytes;
+  private final int outBytes;
+  private final long boundMs;
+  private int spreadStates;
+  private long spreadAfterMs;
+
+  private transient PythonKernel kernel;
+  private transient Slab slab;
+  private transient Batch batch;
+  private transient ValueState<byte[]> states;
+  private transient InternalTimerService<VoidNamespace> timers;
+  private transient StreamRecord<byte[]> element;
+  private transient OperatorStats stats;
+  private transient byte[] empty;
+  private transient int batchNumber;
+  private transient boolean lingering;
+  private transient long watermark;
+
+  /**
+   * @param config the Python configuration, as for any PyFlink operator
+   * @param module the Python module whose {@code entry} is the kernel
+   * @param spec what the module needs to know; opaque here
+   * @param batchSize entries a batch
+   * @param lingerMs how long an event may wait for its batch to fill
+   * @param capacity states kept in the block; more than a batch has entries
+   * @param eventBytes bytes of events a batch
+   * @param outBytes bytes of frames a run may write
+   * @param boundMs the bound of disorder, handed to the kernel
+   */
+  public CustomerOperator(Configuration config, String module, byte[] spec, int batchSize, long lingerMs, int capacity,
+      int eventBytes, int outBytes, long boundMs) {
+    super(config);
+    if (batchSize < 1 || capacity <= batchSize) {
+      throw new IllegalArgumentException("capacity " + capacity + " must exceed the batch size " + batchSize + ", which must be positive");
+    }
+    if (!module.matches("\\w+(\\.\\w+)*")) {
+      throw new IllegalArgumentException("'" + module + "' is no module name; expected one such as keepline.operators.runtime");
+    }
+    this.module = module;
+    this.spec = spec;
+    this.batchSize = batchSize;
+    this.lingerMs = lingerMs;
+    this.capacity = capacity;
+    this.eventBytes = eventBytes;
+    this.outBytes = outBytes;
+    this.boundMs = boundMs;
+  }
+
+  /**
+   * Also writes back between barriers, so that a barrier finds fewer dirty states: after each batch up to {@code states} of those that
+   * have been dirty for {@code afterMs}. 0 states: only at barriers. It pays where many keys change rarely.
+   */
+  public CustomerOperator spreadWriteBack(int states, long afterMs) {
+    spreadStates = states;
+    spreadAfterMs = afterMs;
+    return this;
+  }
+
+  /** Nothing: the default would run the key selector and set the key for every element. */
+  @Override
+  public void setKeyContextElement(StreamRecord<byte[]> record) {}
+
+  @Override
+  public void open() throws Exception {
+    config.set(PythonOptions.PYTHON_EXECUTION_MODE, "thread"); // the base refuses the default, "process"
+    super.open();
+    if (PythonOperatorUtils.inBatchExecutionMode(getKeyedStateBackend())) {
+      throw new IllegalStateException("the operator needs execution.runtime-mode STREAMING: the BATCH mode's state holds one key only");
+    }
+    states = getPartitionedState(new ValueStateDescriptor<>("state", PrimitiveArrayTypeInfo.BYTE_PRIMITIVE_ARRAY_TYPE_INFO));
+    timers = getInternalTimerService("ticks", VoidNamespaceSerializer.INSTANCE, this);
+    element = new StreamRecord<>(null);
+    watermark = Long.MIN_VALUE;
+    batchNumber = 0;
+    kernel = new PythonKernel(interpreter, module, spec);
+    empty = new byte[kernel.stateSize];
+    slab = new Slab(capacity, kernel.stateSize);
+    batch = new Batch(batchSize, eventBytes, outBytes);
+    kernel.map(slab, batch, boundMs);
+    stats = new OperatorStats(getMetricGroup(), slab);
+  }
+
+  @Override
+  public void openPythonInterpreter() {
+    PythonKernel.load(interpreter, module);
+  }
+
+  @Override
+  public void processElement(StreamRecord<byte[]> record) throws Exception {
+    byte[] event = record.getValue();
+    if (!batch.fits(event.length)) {
+      flush();
+      if (!batch.fits(event.length)) {
+        grow(event.length, batch.outBytes);
+      }
+    }
+    int end = PackedIn.HEADER + PackedIn.stateKeyLength(event);
+    batch.add(resident(event, PackedIn.HEADER, end), event);
+    added();
+  }
+
+  @Override
+  public void onEventTime(InternalTimer<String, VoidNamespace> timer) throws Exception {
+    byte[] key = timer.getKey().getBytes(StandardCharsets.ISO_8859_1);
+    batch.addTick(resident(key, 0, key.length));
+    added();
+  }
+
+  @Override
+  public void onProcessingTime(InternalTimer<String, VoidNamespace> timer) {
+    throw new IllegalStateException("the operator registers no processing-time timers");
+  }
+
+  private void added() throws Exception {
+    if (batch.full() || lingerMs <= 0) {
+      flush();
+    } else if (!lingering) {
+      lingering = true;
+      getProcessingTimeService().registerTimer(getProcessingTimeService().getCurrentProcessingTime() + lingerMs, now -> {
+        lingering = false;
+        flush();
+      });
+    }
+  }
+
+  /** Slot of a key, made resident if it is not, and held for the pending batch. */
+  private int resident(byte[] b, int from, int to) throws Exception {
+    int hash = Slab.hash(b, from, to);
+    int slot = slab.find(b, from, to, hash);
+    if (slot < 0) {
+      stats.misses++;
+      slot = slab.free();
+      if (slot < 0) {
+        slot = slab.victim(batchNumber);
+        stats.evictions++;
+        if (slab.isDirty(slot)) {
+          writeBack(slot);
+        }
+        slab.unbind(slot);
+      }
+      byte[] key = Arrays.copyOfRange(b, from, to);
+      slab.bind(slot, key, hash);
+      setKey(key);
+      slab.load(slot, current(states.value()));
+    }
+    slab.use(slot, batchNumber);
+    return slot;
+  }
+
+  private byte[] current(byte[] stored) {
+    if (stored == null) {
+      return empty;
+    }
+    boolean same = stored.length == kernel.stateSize
+        && ((stored[VERSION_AT] & 255) | (stored[VERSION_AT + 1] & 255) << 8) == kernel.stateVersion;
+    return same ? stored : kernel.migrate(stored);
+  }
+
+  private void setKey(byte[] key) {
+    setCurrentKey(new String(key, StandardCharsets.ISO_8859_1));
+  }
+
+  /** Runs the pending batch, in as many runs as its output needs, and emits. */
+  private void flush() throws Exception {
+    int end = batch.size();
+    if (end == 0) {
+      return;
+    }
+    boolean stalled = false;
+    for (int first = 0; first < end; ) {
+      batch.prepare(first);
+      long started = System.nanoTime();
+      int consumed = kernel.run(end, watermark, getProcessingTimeService().getCurrentProcessingTime());
+      long ended = System.nanoTime();
+      if (consumed < 0 || consumed > end - first) {
+        throw new IllegalStateException(module + " says it consumed " + consumed + " of " + (end - first) + " entries");
+      }
+      collectResults(first, end);
+      stats.ran(consumed, ended - started, System.nanoTime() - ended);
+      boolean progress = consumed > 0 || batch.framesBytes() > 0;
+      if (!progress && stalled) {
+        throw new IllegalStateException(module + " neither consumes nor emits at entry " + first + " (" + batch.length(first)
+            + " bytes) of a batch of " + end + " with " + batch.outBytes + " bytes for output: the kernel is broken, or one entry's"
+            + " output exceeds " + batch.outBytes + " bytes; raise out_bytes");
+      }
+      if (!progress) {
+        grow(0, Math.min(MAX_OUT, Math.max(2 * batch.outBytes, 4 * batch.eventBytes)));
+      }
+      stalled = !progress;
+      first += consumed;
+    }
+    batch.clear();
+    batchNumber++;
+    spread();
+  }
+
+  /** Everything a run left behind: changed slots, timer requests, frames. */
+  private void collectResults(int first, int end) throws Exception {
+    long now = System.currentTimeMillis();
+    for (int i = first; i < end; i++) {
+      if (batch.takeTouched(i)) {
+        slab.markDirty(batch.slot(i), now);
+      }
+    }
+    for (int i = 0, n = batch.timers(); i < n; i++) {
+      setKey(slab.key(batch.timerSlot(i)));
+      timers.registerEventTimeTimer(VoidNamespace.INSTANCE, batch.timerAt(i));
+    }
+    for (int at = 0, n = batch.framesBytes(); at < n; ) {
+      byte[] frame = batch.frame(at);
+      at += frame.length;
+      output.collect(element.replace(frame));
+    }
+  }
+
+  /** A larger batch buffer, with the pending entries in it. Rare: an event, or one entry's output, that exceeds the usual sizes. */
+  private void grow(int eventLength, int outLength) {
+    long events = Math.max(batch.eventBytes, Integer.highestOneBit(Math.max(1, eventLength)) * 2L);
+    Batch larger = new Batch(batchSize, (int) Math.min(events, Integer.MAX_VALUE - 64), Math.max(batch.outBytes, outLength));
+    LOG.info("batch buffer grows to {} bytes of events, {} of output", larger.eventBytes, larger.outBytes);
+    larger.takeOver(batch);
+    kernel.map(slab, larger, boundMs);
+    batch = larger;
+  }
+
+  private void writeBack(int slot) throws Exception {
+    setKey(slab.key(slot));
+    if (slab.empty(slot)) {
+      states.clear();
+    } else {
+      states.update(slab.copy(slot));
+    }
+    slab.markClean(slot);
+    stats.written++;
+  }
+
+  /** After this, Flink's state equals the slab for every key. */
+  private void writeBackAll() throws Exception {
+    long started = System.nanoTime();
+    for (int slot = slab.oldestDirty(); slot >= 0; slot = slab.oldestDirty()) {
+      writeBack(slot);
+    }
+    stats.wroteBack(System.nanoTime() - started);
+  }
+
+  private void spread() throws Exception {
+    if (spreadStates > 0) {
+      long before = System.currentTimeMillis() - spreadAfterMs;
+      int slot = slab.oldestDirty();
+      for (int i = 0; i < spreadStates && slot >= 0 && slab.dirtySince(slot) <= before; i++) {
+        writeBack(slot);
+        slot = slab.oldestDirty();
+      }
+    }
+  }
+
+  @Override
+  public void processWatermark(Watermark mark) throws Exception {
+    flush();
+    if (mark.getTimestamp() != Long.MAX_VALUE) {
+      watermark = mark.getTimestamp();
+      getTimeServiceManager().orElseThrow().advanceWatermark(mark);
+      flush();
+    }
+    output.emitWatermark(mark);
+  }
+
+  /** Called by the base before a barrier, at the end and on its own timer. */
+  @Override
+  protected void invokeFinishBundle() throws Exception {
+    flush();
+    lastFinishBundleTime = getProcessingTimeService().getCurrentProcessingTime();
+  }
+
+  @Override
+  public void prepareSnapshotPreBarrier(long checkpointId) throws Exception {
+    super.prepareSnapshotPreBarrier(checkpointId);
+    writeBackAll();
+  }
+
+  @Override
+  public void endInput() throws Exception {
+    flush();
+  }
+
+  @Override
+  public void close() throws Exception {
+    try {
+      if (kernel != null) {
+        kernel.close(); // drops the kernel's views before the buffers go
+      }
+    } finally {
+      kernel = null;
+      slab = null;
+      batch = null;
+      super.close();
+    }
+  }
+}

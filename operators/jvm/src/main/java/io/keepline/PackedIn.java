@@ -1,0 +1,61 @@
+package io.keepline;
+
+import java.lang.invoke.MethodHandles;
+import java.lang.invoke.VarHandle;
+import java.nio.ByteOrder;
+import java.nio.charset.StandardCharsets;
+
+/**
+ * One source record as one byte array: what travels from the Kafka source through keyBy to the operator.
+ *
+ * <p>A fixed header of 48 bytes (little-endian) and then the key and the value as received. One array costs the exchange one copy, and
+ * the operator hands it to Python as it is. {@code schemas/packed.py} is the same layout in Python.
+ *
+ * <pre>
+ *  0 u8  flags: bit 0 the value was cut (oversized) and a trailer follows it; bit 1 the key was null and derived from customer_id
+ *  1 u8  topic index, in the source's list of topics      2 u16 0
+ *  4 i32 partition      8 i64 offset      16 i64 Kafka timestamp      24 i64 created_ms header (0: none)
+ * 32 i64 event time (Long.MIN_VALUE: unreadable)          40 i32 key length     44 i32 value length     48 key, value
+ * trailer of an oversized value: i64 true length of the value, 32 bytes SHA-256 of the whole value
+ * </pre>
+ */
+public final class PackedIn {
+  public static final int FLAG_OVERSIZED = 1;
+  public static final int FLAG_DERIVED_KEY = 2;
+  public static final int TOPIC = 1;
+  public static final int PARTITION = 4;
+  public static final int OFFSET = 8;
+  public static final int TIMESTAMP = 16;
+  public static final int CREATED_MS = 24;
+  public static final int EVENT_TIME = 32;
+  public static final int KEY_LENGTH = 40;
+  public static final int VALUE_LENGTH = 44;
+  public static final int HEADER = 48;
+  public static final int TRAILER = 40;
+
+  /** Keyed state is addressed by at most this many bytes of the key: customer ids end there, and longer keys only make dead letters. */
+  public static final int MAX_STATE_KEY = 128;
+
+  static final VarHandle INT = MethodHandles.byteArrayViewVarHandle(int[].class, ByteOrder.LITTLE_ENDIAN);
+  static final VarHandle LONG = MethodHandles.byteArrayViewVarHandle(long[].class, ByteOrder.LITTLE_ENDIAN);
+
+  private PackedIn() {}
+
+  public static int intAt(byte[] record, int at) {
+    return (int) INT.get(record, at);
+  }
+
+  public static long longAt(byte[] record, int at) {
+    return (long) LONG.get(record, at);
+  }
+
+  /** Length of the part of the key that addresses keyed state. */
+  public static int stateKeyLength(byte[] record) {
+    return Math.min(intAt(record, KEY_LENGTH), MAX_STATE_KEY);
+  }
+
+  /** The key of keyed state. ISO-8859-1 maps bytes to characters one to one, so that any key survives. */
+  public static String stateKey(byte[] record) {
+    return new String(record, HEADER, stateKeyLength(record), StandardCharsets.ISO_8859_1);
+  }
+}

@@ -1,0 +1,64 @@
+package io.keepline;
+
+import java.util.Arrays;
+
+/**
+ * One output frame as one byte array: what the operator emits and the sinks take apart.
+ *
+ * <pre>
+ *  0 u32 length of the whole frame      4 u8 channel      5 three bytes of 0
+ *  8 i64 sequence     16 i64 as_of     24 i64 created_ms of the event that caused it (0: none)
+ * 32 i32 key length   36 i32 value length (negative: a tombstone, no value)   40 key, value (Avro, single-object encoding)
+ * </pre>
+ */
+public final class PackedOut {
+  public static final int CHANNEL = 4;
+  public static final int SEQUENCE = 8;
+  public static final int AS_OF = 16;
+  public static final int CREATED_MS = 24;
+  public static final int KEY_LENGTH = 32;
+  public static final int VALUE_LENGTH = 36;
+  public static final int HEADER = 40;
+
+  private PackedOut() {}
+
+  public static int channel(byte[] frame) {
+    return frame[CHANNEL] & 255;
+  }
+
+  public static long sequence(byte[] frame) {
+    return PackedIn.longAt(frame, SEQUENCE);
+  }
+
+  public static long asOf(byte[] frame) {
+    return PackedIn.longAt(frame, AS_OF);
+  }
+
+  public static long createdMs(byte[] frame) {
+    return PackedIn.longAt(frame, CREATED_MS);
+  }
+
+  public static int keyLength(byte[] frame) {
+    return PackedIn.intAt(frame, KEY_LENGTH);
+  }
+
+  /** The key, or null where it is empty: Kafka then spreads such records over the partitions. */
+  public static byte[] key(byte[] frame) {
+    int n = keyLength(frame);
+    return n == 0 ? null : Arrays.copyOfRange(frame, HEADER, HEADER + n);
+  }
+
+  /** The value, or null for a tombstone. */
+  public static byte[] value(byte[] frame) {
+    int n = PackedIn.intAt(frame, VALUE_LENGTH);
+    int at = HEADER + keyLength(frame);
+    return n < 0 ? null : Arrays.copyOfRange(frame, at, at + n);
+  }
+
+  /** True where {@code a} is newer than {@code b}: a later time, or the same time and a later place in the customer's sequence. */
+  public static boolean newer(byte[] a, byte[] b) {
+    long ta = asOf(a);
+    long tb = asOf(b);
+    return ta != tb ? ta > tb : sequence(a) > sequence(b);
+  }
+}

@@ -1,0 +1,83 @@
+package io.keepline;
+
+import org.apache.flink.core.memory.MemorySegmentFactory;
+import pemja.core.PythonInterpreter;
+
+/**
+ * The Python side of the operator, reached through one function: {@code entry(op, a, b, c, d, data)} of the configured module.
+ *
+ * <p>One function name, ever, per interpreter: pemja 0.5.7 releases the previous function once too often when another name is invoked,
+ * which crashes the JVM, sometimes much later. So every operation goes through {@code entry}, and nothing else is ever invoked.
+ */
+final class PythonKernel {
+  private static final int OPEN = 0;
+  private static final int STATE_SIZE = 1;
+  private static final int MAP = 2;
+  private static final int RUN = 3;
+  private static final int CLOSE = 4;
+  private static final int MIGRATE = 5;
+  private static final String ENTRY = "_keepline_entry";
+
+  private final PythonInterpreter interpreter;
+  private final String module;
+  private final long handle;
+
+  /** Bytes of state a customer. */
+  final int stateSize;
+
+  /** Version of the state's layout, as in its header. */
+  final int stateVersion;
+
+  PythonKernel(PythonInterpreter interpreter, String module, byte[] spec) {
+    this.interpreter = interpreter;
+    this.module = module;
+    handle = number(call(OPEN, 0, 0, 0, 0, spec), "open");
+    long layout = number(call(STATE_SIZE, handle, 0, 0, 0, null), "state size");
+    stateSize = (int) layout;
+    stateVersion = (int) (layout >>> 32);
+    if (stateSize < 64 || stateSize % 64 != 0) {
+      throw new IllegalStateException(module + " gives states of " + stateSize + " bytes; expected a positive multiple of 64");
+    }
+  }
+
+  static void load(PythonInterpreter interpreter, String module) {
+    interpreter.exec("from " + module + " import entry as " + ENTRY);
+  }
+
+  /** Hands over the addresses; called again, with no batch running, when the batch buffer had to grow. Compiles the kernels. */
+  void map(Slab slab, Batch batch, long boundMs) {
+    java.nio.ByteBuffer sizes = java.nio.ByteBuffer.allocate(40).order(java.nio.ByteOrder.LITTLE_ENDIAN);
+    sizes.putLong(slab.capacity).putLong(batch.eventBytes).putLong(batch.outBytes).putLong(batch.memory.capacity()).putLong(boundMs);
+    call(MAP, handle, MemorySegmentFactory.wrapOffHeapMemory(slab.memory).getAddress(), batch.address(), batch.capacity, sizes.array());
+  }
+
+  /** Runs the entries from the batch's first up to {@code end}; returns how many it consumed. */
+  int run(int end, long watermark, long wallClock) {
+    return (int) number(call(RUN, handle, end, watermark, wallClock, null), "run");
+  }
+
+  /** A stored state of another length or version, brought to this one's. */
+  byte[] migrate(byte[] stored) {
+    Object state = call(MIGRATE, handle, 0, 0, 0, stored);
+    if (state instanceof byte[] && ((byte[]) state).length == stateSize) {
+      return (byte[]) state;
+    }
+    throw new IllegalStateException(module + " migrated a state of " + stored.length + " bytes to "
+        + (state instanceof byte[] ? ((byte[]) state).length + " bytes" : String.valueOf(state)) + "; expected " + stateSize + " bytes");
+  }
+
+  void close() {
+    call(CLOSE, handle, 0, 0, 0, null);
+  }
+
+  private Object call(int op, long a, long b, long c, long d, byte[] data) {
+    return interpreter.invoke(ENTRY, op, a, b, c, d, data);
+  }
+
+  private long number(Object result, String what) {
+    if (result instanceof Number) {
+      return ((Number) result).longValue();
+    }
+    throw new IllegalStateException(module + ".entry answered '" + what + "' with " + result + "; expected a number");
+  }
+}

@@ -1,0 +1,141 @@
+"""A tiny kernel for the operator's tests: it counts each customer's events, in plain Python over the operator's two buffers.
+
+It speaks the same ``entry`` as ``keepline.operators.runtime``. The value of an event is a command: ``count`` (or anything unknown) adds
+one and emits the count on channel 0; ``timer:T`` asks for a timer at T; ``clear`` drops the state; ``big:N`` emits N bytes; ``stall`` is
+never consumed; ``raise`` raises. A tick emits the count on channel 1, and asks for a timer ``again`` milliseconds later if the spec
+says so. Each frame's value is "count batch-size watermark", as text.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import struct
+from typing import Any
+
+import numpy as np
+
+STATE = 128
+MAGIC = 0x4C4B
+COUNT_AT, TIMER_AT, SEQUENCE_AT = 96, 32, 40
+OPEN, STATE_SIZE, MAP, RUN, CLOSE, MIGRATE = range(6)
+
+_kernels: dict[int, "Kernel"] = {}
+
+
+def _align(n: int) -> int:
+    return (n + 63) & ~63
+
+
+def _bytes_at(address: int, size: int) -> Any:
+    return np.ctypeslib.as_array((ctypes.c_uint8 * size).from_address(address))
+
+
+class Kernel:
+    """One operator instance: its spec and its views of the slab and of the batch buffer."""
+
+    def __init__(self, spec: dict[str, Any]) -> None:
+        self.version = int(spec.get("version", 1))
+        self.again = int(spec.get("again", 0))
+        self.maps = 0
+
+    def map(self, slab: int, io: int, n: int, sizes: bytes) -> None:
+        capacity, events, out, total, self.bound = struct.unpack("<5q", sizes)
+        self.maps += 1
+        self.slab = _bytes_at(slab, capacity * STATE)
+        b = _bytes_at(io, total)
+        at = 0
+
+        def section(size: int, kind: Any) -> Any:
+            nonlocal at
+            view = b[at : at + size].view(kind)
+            at = _align(at + size)
+            return view
+
+        self.hdr = section(128, np.int64)
+        self.slot = section(4 * n, np.int32)
+        self.off = section(4 * n, np.int32)
+        self.len = section(4 * n, np.int32)
+        self.touched = section(n, np.uint8)
+        self.timer_slot = section(4 * n, np.int32)
+        self.timer_at = section(8 * n, np.int64)
+        self.out = section(out, np.uint8)
+        self.events = section(events, np.uint8)
+
+    def run(self, end: int, watermark: int) -> int:
+        first = int(self.hdr[0])
+        used = timers = frames = 0
+        for i in range(first, end):
+            slot = int(self.slot[i])
+            base = slot * STATE
+            state = self.slab[base : base + STATE]
+            count = int.from_bytes(bytes(state[COUNT_AT : COUNT_AT + 8]), "little")
+            tick = self.len[i] < 0
+            key, command, time, created = b"", b"tick", watermark, 0
+            if tick:
+                if count == 0:
+                    continue
+                key = bytes(state[104 : 104 + 24]).rstrip(b"\0")
+            else:
+                event = bytes(self.events[self.off[i] : self.off[i] + self.len[i]])
+                created, time, kn, vn = struct.unpack_from("<qqii", event, 24)
+                key, command = event[48 : 48 + kn], event[48 + kn : 48 + kn + vn]
+            if command == b"stall":
+                break
+            if command == b"raise":
+                message = "the kernel was told to raise"
+                raise ValueError(message)
+            if not tick:
+                count += 1
+            value = f"{count} {end} {watermark}".encode()
+            if command.startswith(b"big:"):
+                value = b"x" * int(command[4:])
+            frame = struct.pack("<IBBHqqqii", 40 + len(key) + len(value), int(tick), 0, 0, count, time, created, len(key), len(value))
+            frame += key + value
+            if used + len(frame) > self.out.size:
+                break
+            self.out[used : used + len(frame)] = np.frombuffer(frame, np.uint8)
+            used += len(frame)
+            frames += 1
+            due = int(command[6:]) if command.startswith(b"timer:") else watermark + self.again if tick and self.again else 0
+            if due:
+                self.timer_slot[timers], self.timer_at[timers] = slot, due
+                timers += 1
+            if command == b"clear":
+                state[:] = 0
+            elif not tick:
+                state[:] = 0
+                state[:2] = np.frombuffer(struct.pack("<H", MAGIC), np.uint8)
+                state[4:6] = np.frombuffer(struct.pack("<H", self.version), np.uint8)
+                state[COUNT_AT : COUNT_AT + 8] = np.frombuffer(struct.pack("<q", count), np.uint8)
+                state[104 : 104 + len(key[:24])] = np.frombuffer(key[:24], np.uint8)
+            if not tick:
+                self.touched[i] = 1
+        else:
+            i = end
+        self.hdr[1:4] = used, timers, frames
+        return i - first
+
+
+def entry(op: int, a: int, b: int, c: int, d: int, data: bytes | None) -> Any:
+    """The one function the operator calls; see the operations in ``PythonKernel.java``."""
+    if op == OPEN:
+        handle = len(_kernels) + 1
+        _kernels[handle] = Kernel(json.loads(bytes(data or b"{}")))
+        return handle
+    kernel = _kernels[a]
+    if op == STATE_SIZE:
+        return kernel.version << 32 | STATE
+    if op == MAP:
+        kernel.map(b, c, d, bytes(data or b""))
+    elif op == RUN:
+        return kernel.run(b, c)
+    elif op == CLOSE:
+        del kernel.slab, kernel.hdr, kernel.out, kernel.events
+    elif op == MIGRATE:
+        old = bytes(data or b"")
+        state = bytearray(old.ljust(STATE, b"\0")[:STATE])
+        state[4:6] = struct.pack("<H", kernel.version)
+        state[COUNT_AT : COUNT_AT + 8] = struct.pack("<q", struct.unpack_from("<q", old, COUNT_AT)[0] + 1000)
+        return bytes(state)
+    return 0
