@@ -1,0 +1,90 @@
+"""Histories that hunt: few ids, times at the edges of hours, days, windows, the 90-day and the 400-day rule."""
+
+from typing import Any
+
+from hypothesis import strategies as st
+
+HOUR = 3_600_000
+DAY = 24 * HOUR
+
+# Near 1970 (negative times too), near today.
+origins = st.sampled_from([0, -400 * DAY - 7, 1_750_032_000_000, 1_750_000_123_456])
+edges = st.sampled_from([-1, 0, 0, 1, 17])
+
+
+@st.composite
+def spans(draw: st.DrawFn) -> int:
+    """Milliseconds from one moment to another, mostly near a boundary."""
+    unit, most = draw(st.sampled_from([(1, 5), (HOUR, 3), (HOUR, 26), (DAY, 3), (DAY, 9), (DAY, 33)]))
+    return draw(st.integers(-most, most)) * unit + draw(edges)
+
+
+@st.composite
+def jumps(draw: st.DrawFn) -> int:
+    """A rarer, long step: around 30, 90 and 400 days, and years."""
+    days = draw(st.sampled_from([7, 14, 30, 31, 89, 90, 91, 365, 399, 400, 401, 3650]))
+    return draw(st.sampled_from([1, 1, 1, -1])) * days * DAY + draw(edges)
+
+
+amounts = st.one_of(
+    st.sampled_from([0.0, 0.1, 1.0, 1e-3, 12.34]),
+    st.floats(0, 1e6, allow_nan=False),
+    st.sampled_from([5e-324, 1e300, 1.7e308]),
+)
+money = st.one_of(st.floats(-1e4, 1e4, allow_nan=False), st.sampled_from([0.0, 19.99, 1.7e308, -1.7e308]))
+bill_ids = st.sampled_from([f"b{i}" for i in range(12)] + [""])
+symbols = st.sampled_from
+
+
+@st.composite
+def fields(draw: st.DrawFn, t: int) -> dict[str, Any]:
+    """The type and its own fields."""
+    kind = draw(symbols(["Call", "DataSession", "Message", "SupportContact", "Bill", "Bill", "Payment", "Payment", "Subscription", "Purchase"]))
+    out: dict[str, Any] = {"type": kind}
+    match kind:
+        case "Call":
+            out |= {"duration_s": draw(amounts), "outcome": draw(symbols(["COMPLETED", "DROPPED", "FAILED"]))}
+        case "DataSession":
+            out |= {"megabytes": draw(amounts)}
+        case "SupportContact":
+            out |= {"topic": draw(symbols(["QUESTION", "COMPLAINT", "CANCELLATION", "OTHER"]))}
+        case "Bill":
+            due = draw(symbols([0, 0, DAY, 14 * DAY, -DAY])) + draw(edges)
+            far = draw(symbols([None] * 9 + [-(2**63), 2**63 - 1]))
+            out |= {"bill_id": draw(bill_ids), "amount": draw(money), "due_time": t + due if far is None else far}
+        case "Payment":
+            out |= {"bill_id": draw(st.one_of(st.none(), bill_ids)), "amount": draw(money)}
+        case "Subscription":
+            out |= {
+                "plan": "p",
+                "started_time": t + draw(symbols([-1000 * DAY, -DAY - 1, 0, DAY])),
+                "contract_months": draw(symbols([0, 1, 12])),
+                "monthly_charge": draw(money),
+                "internet": draw(symbols(["NONE", "DSL", "FIBER", "MOBILE"])),
+                "autopay": draw(st.booleans()),
+                "paperless": draw(st.booleans()),
+                "ended": draw(st.booleans()),
+            }
+        case "Purchase":
+            out |= {"order_id": "o", "amount": 1.0}
+    return out
+
+
+@st.composite
+def histories(draw: st.DrawFn, most: int = 40) -> list[dict[str, Any]]:
+    """Records of one customer in order of arrival; times wander, ids repeat, now and then years pass."""
+    t = draw(origins)
+    ids = draw(symbols([3, 40, 10_000]))
+    out: list[dict[str, Any]] = []
+    for i in range(draw(st.integers(0, most))):
+        t += draw(jumps()) if draw(st.integers(0, 19)) == 0 else draw(spans())
+        event_id = f"e{draw(st.integers(0, ids))}" if draw(st.integers(0, 3)) == 0 else f"n{i}"
+        out.append({"customer_id": "c", "event_id": event_id, "event_time": t} | draw(fields(t)))
+    return out
+
+
+@st.composite
+def moments(draw: st.DrawFn, records: list[dict[str, Any]]) -> int:
+    """A time to ask for: at, just around, and between event times, and long after."""
+    times = [record["event_time"] for record in records] or [0]
+    return draw(symbols(times)) + draw(st.one_of(edges, spans(), jumps()))
