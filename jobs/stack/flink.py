@@ -1,0 +1,220 @@
+"""A standalone Flink cluster of child processes, from the installed apache-flink wheel and flink-conf/: one JobManager, n TaskManagers.
+
+    with FlinkCluster(taskmanagers=2) as flink:
+        job = flink.submit("jobs/retention.py", "--bootstrap-servers", kafka.bootstrap_servers)
+        flink.rest.wait_running(job)
+        flink.kill_taskmanager(0)
+
+The wheel stays untouched: a folder of links takes the place of its lib folder and adds flink-python and the job's jar, so that both
+are loaded once per JVM (a second job on a TaskManager fails otherwise).
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import shutil
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Self
+
+from keepline.jobs.stack import ports, process
+from keepline.jobs.stack.java import ROOT, java
+from keepline.jobs.stack.process import Child, StackError
+from keepline.jobs.stack.rest import FlinkRest
+from keepline.operators.jar import jar_path
+
+CONF = ROOT / "flink-conf"
+START_TIMEOUT = 90.0  # seconds; 8 s on an idle machine
+SUBMIT_TIMEOUT = 180.0
+
+
+def flink_home() -> Path:
+    """Folder of the installed Flink distribution, found without importing PyFlink. Raises StackError where there is none."""
+    spec = importlib.util.find_spec("pyflink")
+    if spec is None or not spec.origin:
+        msg = "apache-flink is not installed in this environment: run `make setup`, then use .venv/bin/keepline"
+        raise StackError(msg)
+    return Path(spec.origin).parent
+
+
+def python_path() -> str:
+    """Folders a TaskManager's interpreter needs: it reads no .pth files, so an editable install has to be named."""
+    import keepline  # noqa: PLC0415 - for its place only
+
+    own = Path(str(keepline.__file__)).parents[1]
+    return ":".join(dict.fromkeys([str(flink_home().parent), str(own)]))
+
+
+def link_lib(folder: Path) -> Path:
+    """Makes `folder` a Flink lib folder: links to the wheel's jars, flink-python and the job's jar."""
+    home = flink_home()
+    folder.mkdir(parents=True, exist_ok=True)
+    for jar in [*(home / "lib").glob("*.jar"), *(home / "opt").glob("flink-python*.jar"), jar_path()]:
+        (folder / jar.name).symlink_to(jar)
+    return folder
+
+
+class FlinkCluster:
+    """One session cluster.
+
+    Args:
+        taskmanagers: how many to start, one slot each.
+        settings: Flink settings that add to or replace flink-conf/config.yaml.
+        folder: for settings, logs, checkpoints; a temporary one, removed at the end, where not given.
+
+    Attributes:
+        rest: the JobManager's REST interface (`rest.url` is also the web page).
+        checkpoints, savepoints: URIs of the folders.
+    """
+
+    def __init__(self, *, taskmanagers: int = 1, settings: Mapping[str, str] | None = None, folder: Path | None = None) -> None:
+        self._temporary = folder is None
+        self.folder = folder or process.folder("flink")
+        self._wanted = taskmanagers
+        rest, rpc = ports.free_ports(2)
+        self.rest = FlinkRest(f"http://{ports.HOST}:{rest}")
+        self.checkpoints = (self.folder / "checkpoints").as_uri()
+        self.savepoints = (self.folder / "savepoints").as_uri()
+        self._settings = {
+            "jobmanager.rpc.address": ports.HOST,
+            "jobmanager.rpc.port": str(rpc),
+            "jobmanager.bind-host": ports.HOST,
+            "taskmanager.bind-host": ports.HOST,
+            "taskmanager.host": ports.HOST,
+            "rest.address": ports.HOST,
+            "rest.port": str(rest),
+            "rest.bind-port": str(rest),
+            "metrics.reporter.prom.port": "0",
+            "io.tmp.dirs": str(self.folder / "tmp"),
+            "execution.checkpointing.dir": self.checkpoints,
+            "execution.checkpointing.savepoint-dir": self.savepoints,
+            **(settings or {}),
+        }
+        self._jobmanager: Child | None = None
+        self._taskmanagers: dict[int, Child] = {}
+        self._starts = 0
+
+    def start(self) -> Self:
+        """Starts all processes; returns when every TaskManager is registered. Raises StackError with the log's end."""
+        self._prepare()
+        self._jobmanager = self._child("jobmanager", "jobmanager.sh", self._settings)
+        for index in range(self._wanted):
+            self._launch(index)
+        self._jobmanager.wait_until(self.rest.answers, START_TIMEOUT)
+        for index in range(self._wanted):
+            self._registered(index)
+        return self
+
+    def _prepare(self) -> None:
+        link_lib(self.folder / "lib")
+        conf = self.folder / "conf"
+        conf.mkdir()
+        for path in [*CONF.glob("*"), *(flink_home() / "conf").glob("log4j*.properties")]:
+            if not (conf / path.name).exists():
+                (conf / path.name).symlink_to(path)
+        for name in ("tmp", "log", "pid", "checkpoints", "savepoints"):
+            (self.folder / name).mkdir()
+
+    def _env(self) -> dict[str, str]:
+        return {
+            "FLINK_HOME": str(flink_home()),
+            "FLINK_CONF_DIR": str(self.folder / "conf"),
+            "FLINK_LIB_DIR": str(self.folder / "lib"),
+            "FLINK_LOG_DIR": str(self.folder / "log"),
+            "FLINK_PID_DIR": str(self.folder / "pid"),
+            "JAVA_HOME": str(Path(java()).resolve().parents[1]),
+            # An editable install and pemja must be found by interpreters that Flink starts without our environment.
+            "PYTHONPATH": python_path(),
+        }
+
+    def _child(self, name: str, script: str, settings: Mapping[str, str]) -> Child:
+        options = [part for key, value in settings.items() for part in ("-D", f"{key}={value}")]
+        command = [flink_home() / "bin" / script, "start-foreground", *options]
+        owned = self.folder if self._temporary else None
+        return Child(name, command, self.folder / "log" / f"{name}.log", env=self._env(), owned=owned)
+
+    def _launch(self, index: int) -> None:
+        self._starts += 1
+        # A new id each start, so that the REST interface tells a new TaskManager from the killed one it replaces.
+        name = f"tm-{index}-{self._starts}"
+        self._taskmanagers[index] = self._child(name, "taskmanager.sh", {**self._settings, "taskmanager.resource-id": name})
+
+    def _registered(self, index: int) -> None:
+        child = self._taskmanagers[index]
+        child.wait_until(lambda: child.name in self.rest.taskmanagers(), START_TIMEOUT)
+
+    def start_taskmanager(self, index: int | None = None) -> int:
+        """Starts one more TaskManager, or number `index` again; returns its number once it is registered."""
+        if index is None:
+            index = max(self._taskmanagers, default=-1) + 1
+        elif index in self._taskmanagers and self._taskmanagers[index].running:
+            msg = f"TaskManager {index} runs already"
+            raise ValueError(msg)
+        self._launch(index)
+        self._registered(index)
+        return index
+
+    def kill_taskmanager(self, index: int) -> str:
+        """kill -9; returns the resource id that the REST interface will miss."""
+        self._taskmanagers[index].kill()
+        return self._taskmanagers[index].name
+
+    def submit(
+        self,
+        script: str | Path,
+        *arguments: str,
+        parallelism: int = 1,
+        savepoint: str | None = None,
+        settings: Mapping[str, str] | None = None,
+    ) -> str:
+        """Submits a Python job with `flink run`, detached; returns its job id.
+
+        Args:
+            script: the job's file; arguments: its own.
+            parallelism: default parallelism of its operators.
+            savepoint: URI of a savepoint or retained checkpoint to start from.
+            settings: Flink settings of this job.
+
+        Raises:
+            StackError: no job was submitted; the message holds the client's output.
+        """
+        options = {"python.pythonpath": python_path(), **self._settings, **(settings or {})}
+        command = [str(flink_home() / "bin" / "flink"), "run", "-d", "-p", str(parallelism)]
+        command += ["-s", savepoint] if savepoint else []
+        command += ["-pyclientexec", sys.executable, "-pyexec", sys.executable]
+        command += [f"-D{key}={value}" for key, value in options.items()]
+        command += ["-py", str(script), *arguments]
+        self._starts += 1
+        log = self.folder / "log" / f"submit-{self._starts}.log"
+        # The script's own status tells nothing: it is 1 if the script touches the result of a detached job.
+        with Child("flink run", command, log, env=self._env()) as client:
+            client.wait(SUBMIT_TIMEOUT)
+        told = re.search(r"JobID ([0-9a-f]{32})", log.read_text(errors="replace"))
+        if not told:
+            msg = f"`flink run` submitted no job for {script} (status {client.status}):\n{client.tail(60)}"
+            raise StackError(msg)
+        return told.group(1)
+
+    def logs(self) -> str:
+        """The ends of all processes' logs, for the message of a failed test."""
+        children = [child for child in (self._jobmanager, *self._taskmanagers.values()) if child]
+        return "\n".join(f"--- {child.log.name}\n{child.tail(60)}" for child in children)
+
+    def close(self) -> None:
+        """Ends all processes at once, jobs included, and removes the temporary folder."""
+        for child in [*self._taskmanagers.values(), *([self._jobmanager] if self._jobmanager else [])]:
+            child.kill()
+        if self._temporary:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def __enter__(self) -> Self:
+        try:
+            return self.start()
+        except BaseException:
+            self.close()
+            raise
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

@@ -1,0 +1,178 @@
+"""A real Kafka broker in its own folder: one KRaft node from Maven's jars, for the demo, the tests and the benchmarks.
+
+    with EmbeddedKafka() as kafka:
+        kafka.create_topics(["telemetry"], partitions=2)
+        job(kafka.bootstrap_servers)
+
+`kill` and `start` again keep the data and the ports, which the fault tests need.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import time
+import uuid
+from base64 import urlsafe_b64encode
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Self
+
+from keepline.jobs.stack import ports, process
+from keepline.jobs.stack.java import broker_jars, java
+from keepline.jobs.stack.process import Child, StackError
+
+START_TIMEOUT = 60.0  # seconds; 3 s on an idle machine
+# Compiled quickly rather than well: the broker is up in half the time. Benchmarks leave it out.
+QUICK_FLAGS = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto")
+SETTINGS = {
+    "process.roles": "broker,controller",
+    "node.id": "1",
+    "controller.listener.names": "CONTROLLER",
+    "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
+    "auto.create.topics.enable": "false",
+    "num.partitions": "1",
+    # One node: internal topics with one replica, and few partitions so that the first commit does not wait for fifty.
+    "offsets.topic.replication.factor": "1",
+    "offsets.topic.num.partitions": "4",
+    "transaction.state.log.replication.factor": "1",
+    "transaction.state.log.min.isr": "1",
+    "transaction.state.log.num.partitions": "4",
+    "share.coordinator.state.topic.replication.factor": "1",
+    "share.coordinator.state.topic.min.isr": "1",
+    "group.initial.rebalance.delay.ms": "0",
+    # Event times may be years old or ahead, and must not expire.
+    "log.message.timestamp.before.max.ms": str(2**63 - 1),
+    "log.message.timestamp.after.max.ms": str(2**63 - 1),
+    "log.retention.ms": "-1",
+    # As in production: the limit a job's transaction.timeout.ms has to respect.
+    "transaction.max.timeout.ms": "900000",
+    "log.cleaner.dedupe.buffer.size": str(16 << 20),  # default 128 MB, a quarter of our heap
+    # A killed broker is let in again only after its old session ended.
+    "broker.session.timeout.ms": "5000",
+    "broker.heartbeat.interval.ms": "1000",
+}
+
+
+class EmbeddedKafka:
+    """One broker.
+
+    Args:
+        folder: where data, settings and log live; a temporary one, removed at the end, where not given.
+        settings: broker settings that add to or replace ours.
+        heap_mb: Java heap in MiB.
+        quick: start quickly; False lets the JVM optimise, for benchmarks.
+    """
+
+    def __init__(
+        self, *, folder: Path | None = None, settings: Mapping[str, str] | None = None, heap_mb: int = 512, quick: bool = True
+    ) -> None:
+        self._temporary = folder is None
+        self.folder = folder or process.folder("kafka")
+        self.port, controller = ports.free_ports(2)
+        self.bootstrap_servers = f"{ports.HOST}:{self.port}"
+        self._file = self.folder / "server.properties"
+        self._data = self.folder / "data"
+        self._flags = [f"-Xmx{heap_mb}m", *(QUICK_FLAGS if quick else ())]
+        listener = f"PLAINTEXT://{self.bootstrap_servers}"
+        settings = {
+            **SETTINGS,
+            "listeners": f"{listener},CONTROLLER://{ports.HOST}:{controller}",
+            "advertised.listeners": listener,
+            "controller.quorum.voters": f"1@{ports.HOST}:{controller}",
+            "log.dirs": str(self._data),
+            **(settings or {}),
+        }
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._file.write_text("".join(f"{key}={value}\n" for key, value in settings.items()))
+        self._child: Child | None = None
+
+    def start(self) -> Self:
+        """Starts the broker, on an earlier start's data and ports if there was one. Raises StackError with the log's end."""
+        run = [java(), *self._flags, "-cp", f"{broker_jars()}/*"]
+        if not (self._data / "meta.properties").exists():
+            self._format(run)
+        log = self.folder / "broker.log"
+        owned = self.folder if self._temporary else None
+        self._child = Child("Kafka", [*run, "kafka.Kafka", self._file], log, owned=owned)
+        self._child.wait_until(self._ready, START_TIMEOUT)
+        return self
+
+    def _format(self, run: list[str]) -> None:
+        cluster = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        if cluster.startswith("-"):  # would read as an option
+            cluster = "A" + cluster[1:]
+        command = [*run, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(self._file)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)  # noqa: S603
+        if done.returncode:
+            msg = f"cannot format {self._data} for Kafka: {done.stdout}{done.stderr}"
+            raise StackError(msg)
+
+    def _ready(self) -> bool:
+        if not ports.listening(self.port):
+            return False
+        from confluent_kafka import KafkaException  # noqa: PLC0415 - 0.1 s, and `--help` imports this module
+        from confluent_kafka.admin import AdminClient  # noqa: PLC0415
+
+        try:
+            return bool(AdminClient({"bootstrap.servers": self.bootstrap_servers}).list_topics(timeout=5).brokers)
+        except KafkaException:
+            return False
+
+    @property
+    def running(self) -> bool:
+        """Whether the broker's process lives."""
+        return self._child is not None and self._child.running
+
+    def create_topics(self, names: Iterable[str], partitions: int = 1, configs: Mapping[str, str] | None = None) -> None:
+        """Creates topics that keep everything for ever, unless `configs` says otherwise; returns when each has its leaders.
+
+        Raises:
+            confluent_kafka.KafkaException: one exists already, or a config is unknown.
+            StackError: a topic had no leader after 30 s.
+        """
+        from confluent_kafka.admin import AdminClient, NewTopic  # noqa: PLC0415
+
+        admin = AdminClient({"bootstrap.servers": self.bootstrap_servers})
+        config = {"retention.ms": "-1", **(configs or {})}
+        wanted = [NewTopic(name, num_partitions=partitions, replication_factor=1, config=config) for name in names]
+        for future in admin.create_topics(wanted).values():
+            future.result()
+        deadline = time.monotonic() + 30
+        while True:
+            known = admin.list_topics(timeout=5).topics
+            here = [known.get(topic.topic) for topic in wanted]
+            if all(each and len(each.partitions) == partitions and all(p.leader >= 0 for p in each.partitions.values()) for each in here):
+                return
+            if time.monotonic() > deadline:
+                msg = f"Kafka named no leader for {[topic.topic for topic in wanted]} within 30 s"
+                raise StackError(msg)
+            time.sleep(0.05)
+
+    def stop(self) -> None:
+        """Stops the broker in order; data and ports stay for another `start`."""
+        if self._child:
+            self._child.stop(grace=20)
+
+    def kill(self) -> None:
+        """kill -9; data and ports stay for another `start`."""
+        if self._child:
+            self._child.kill()
+
+    def close(self) -> None:
+        """Ends the broker and removes its temporary folder."""
+        if self._temporary:
+            self.kill()  # nobody will read the data again
+            shutil.rmtree(self.folder, ignore_errors=True)
+        else:
+            self.stop()
+
+    def __enter__(self) -> Self:
+        try:
+            return self.start()
+        except BaseException:
+            self.close()
+            raise
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
