@@ -1,0 +1,267 @@
+"""Training rows: from a file's worth of framed events and a list of (customer, time) to a matrix, on the stream's own kernel.
+
+Data passes in two compiled sweeps: `scan` decodes and validates every record; then, customer by customer and in order of
+arrival, every sound record is admitted and applied, and rows are read on the way.
+
+A row at T is what the records with event_time ≤ T make, in order of arrival. While a customer's records come without one
+later than T, the running state is that row's state. From the first later record on, the row goes on in a copy of the state, which
+takes the remaining records up to T alone; with disorder of an hour that is an hour of records, not the history.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from keepline.features.kernel import admit, drop, exists, init, read, silent, update
+from keepline.features.layout import NEVER
+from keepline.features.plan import P_SIZE, Plan
+from keepline.features.spec import FeatureError
+from keepline.schemas.catalog import CUSTOMER_ID, EVENT_ID, EVENT_TIME, EVENT_TYPES
+from keepline.schemas.decode import check_time, decode, registers
+from keepline.schemas.jit import njit
+from keepline.schemas.programs import default_programs
+from keepline.schemas.status import DUPLICATE, LATE, OK
+from keepline.schemas.text import hash64
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    F64, I8, I32, I64, U8 = NDArray, NDArray, NDArray, NDArray, NDArray
+
+DAY_AHEAD = 24 * 3_600_000
+BOUNDS = (631_152_000_000, 4_102_444_800_000)  # 1990-01-01 to 2100-01-01, epoch ms
+_CONTROL = np.array([event.control for event in EVENT_TYPES], np.uint8)
+
+
+class EventBatch(NamedTuple):
+    """Framed Avro values in order of arrival: value i is `buffer[offsets[i] : offsets[i] + lengths[i]]`."""
+
+    buffer: NDArray[np.uint8]
+    offsets: NDArray[np.int64]
+    lengths: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, values: Sequence[bytes]) -> EventBatch:
+        """Pack values that are at hand as bytes."""
+        lengths = np.fromiter(map(len, values), np.int64, len(values))
+        return cls(np.frombuffer(b"".join(values), np.uint8), np.cumsum(lengths) - lengths, lengths)
+
+
+class Scan(NamedTuple):
+    """What the first sweep found, one entry a record."""
+
+    status: NDArray[np.uint8]  # a code of schemas.status
+    field: NDArray[np.int8]  # register of the offending field, or −1
+    time: NDArray[np.int64]  # event time, ms
+    customer: NDArray[np.int64]  # hash of customer_id
+    control: NDArray[np.uint8]  # 1: a control type, which makes no feature
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The matrix (queries × features, float64) and what became of every record (OK, a reason, DUPLICATE or LATE)."""
+
+    x: NDArray[np.float64]
+    status: NDArray[np.uint8]
+    field: NDArray[np.int8]
+
+    @property
+    def duplicates(self) -> int:
+        """Records that were duplicates."""
+        return int(np.count_nonzero(self.status == DUPLICATE))
+
+    @property
+    def late(self) -> int:
+        """Records more than the lateness behind their customer's newest."""
+        return int(np.count_nonzero(self.status == LATE))
+
+    @property
+    def rejected(self) -> int:
+        """Records that would be dead letters."""
+        return int(np.count_nonzero((self.status != OK) & (self.status < DUPLICATE)))
+
+
+@njit
+def _scan(
+    buffer: U8, offsets: I64, lengths: I64, programs: Any, control_of: U8, limits: I64, regs: Any, status: U8, field: I8, time: I64, customer: I64, control: U8
+) -> None:
+    ri, rf, rs, rn = regs
+    for i in range(offsets.shape[0]):
+        code, kind, bad = decode(buffer, offsets[i], offsets[i] + lengths[i], programs, ri, rf, rs, rn)
+        if code == OK:
+            code = check_time(ri[EVENT_TIME], limits[0], limits[1], limits[2], limits[3])
+            bad = -1 if code == OK else EVENT_TIME
+        status[i], field[i] = code, bad
+        if code == OK:
+            time[i], customer[i], control[i] = ri[EVENT_TIME], ri[CUSTOMER_ID], control_of[kind]
+
+
+def scan(
+    batch: EventBatch,
+    *,
+    programs: Any = None,
+    bounds: tuple[int, int] = BOUNDS,
+    wall_clock: int = 0,
+) -> Scan:
+    """Decode and validate every record. `wall_clock` (epoch ms, 0: none) refuses times over 24 h ahead of it."""
+    n = len(batch.offsets)
+    found = Scan(np.zeros(n, np.uint8), np.full(n, -1, np.int8), np.zeros(n, np.int64), np.zeros(n, np.int64), np.zeros(n, np.uint8))
+    limits = np.array([*bounds, wall_clock, DAY_AHEAD], np.int64)
+    _scan(*batch, default_programs() if programs is None else programs, _CONTROL, limits, registers(), *found)
+    return found
+
+
+@njit
+def _apply(buffer: U8, start: int, end: int, programs: Any, s32: I32, s64: I64, sf: F64, base: int, regs: Any, ints: I64) -> int:
+    """Decode, admit and apply one sound record."""
+    ri, rf, rs, rn = regs
+    _, kind, _ = decode(buffer, start, end, programs, ri, rf, rs, rn)
+    code = admit(s64, base, ri[EVENT_TIME], ri[EVENT_ID], ints)
+    if code == OK:
+        update(s32, s64, sf, base, kind, ri[EVENT_TIME], ri[EVENT_ID], ri, rf, rn, ints)
+    return code
+
+
+@njit
+def _row(s32: I32, s64: I64, sf: F64, base: int, at: int, ints: I64, floats: F64, x: F64) -> None:
+    """Read a row; defaults where nothing has happened or the silence has dropped the state. Slot 2 of the block is scratch."""
+    if not exists(s64, base) or silent(s64, base, at, ints):
+        base = 2 * ints[P_SIZE]
+        drop(s64, base, ints)
+        init(s32, s64, base, at, ints)
+    read(s32, s64, sf, base, at, ints, floats, x)
+
+
+@njit
+def _sweep(
+    buffer: U8, offsets: I64, lengths: I64, programs: Any, time: I64, control: U8, order: I64, starts: I64,
+    at: I64, asked: I64, asked_starts: I64, ints: I64, floats: F64, state: Any, regs: Any, earliest: I64, status: U8, x: F64,
+) -> None:  # fmt: skip
+    """Customer g has records order[starts[g]:starts[g+1]] and, by rising time, queries asked[asked_starts[g]:asked_starts[g+1]].
+
+    `state` holds three slots: the running state, a row's own copy, scratch. `earliest` is room for one time per record.
+    """
+    s32, s64, sf = state
+    size = ints[P_SIZE]
+    words = size >> 3
+    for g in range(starts.shape[0] - 1):
+        first, end = starts[g], starts[g + 1]
+        q, q_end = asked_starts[g], asked_starts[g + 1]
+        drop(s64, 0, ints)
+        if q < q_end:
+            least = NEVER
+            for i in range(end - 1, first - 1, -1):
+                if control[order[i]] == 0:
+                    least = min(least, time[order[i]])
+                earliest[i] = least
+        for i in range(first, end):
+            record = order[i]
+            if control[record]:
+                continue
+            while q < q_end and at[asked[q]] < time[record]:
+                moment = at[asked[q]]
+                s64[words : 2 * words] = s64[:words]
+                k = i
+                while k < end and earliest[k] <= moment:
+                    later = order[k]
+                    if control[later] == 0 and time[later] <= moment:
+                        _apply(buffer, offsets[later], offsets[later] + lengths[later], programs, s32, s64, sf, size, regs, ints)
+                    k += 1
+                _row(s32, s64, sf, size, moment, ints, floats, x[asked[q]])
+                q += 1
+            status[record] = _apply(buffer, offsets[record], offsets[record] + lengths[record], programs, s32, s64, sf, 0, regs, ints)
+        while q < q_end:
+            _row(s32, s64, sf, 0, at[asked[q]], ints, floats, x[asked[q]])
+            q += 1
+
+
+@njit
+def _hashes(buffer: U8, ends: I64, out: I64) -> None:
+    start = 0
+    for i in range(ends.shape[0]):
+        out[i] = np.int64(hash64(buffer, start, ends[i] - start))
+        start = ends[i]
+
+
+def _hash_ids(ids: Sequence[str]) -> NDArray[np.int64]:
+    encoded = [text.encode() for text in ids]
+    ends = np.cumsum(np.fromiter(map(len, encoded), np.int64, len(encoded)))
+    out = np.empty(len(encoded), np.int64)
+    _hashes(np.frombuffer(b"".join(encoded) + bytes(8), np.uint8), ends, out)
+    return out
+
+
+@njit
+def _defaults(at: I64, which: I64, ints: I64, floats: F64, state: Any, x: F64) -> None:
+    s32, s64, sf = state
+    drop(s64, 0, ints)
+    for q in which:
+        _row(s32, s64, sf, 0, at[q], ints, floats, x[q])
+
+
+def known_customers(batch: EventBatch, found: Scan, *, programs: Any = None) -> list[str]:
+    """Ids of all customers with a sound record, sorted."""
+    sound = np.flatnonzero(found.status == OK)
+    _, places = np.unique(found.customer[sound], return_index=True)
+    tables = default_programs() if programs is None else programs
+    ri, rf, rs, rn = registers()
+    ids = []
+    for record in sound[places]:
+        start = int(batch.offsets[record])
+        decode(batch.buffer, start, start + int(batch.lengths[record]), tables, ri, rf, rs, rn)
+        ids.append(batch.buffer[rs[CUSTOMER_ID, 0] : rs[CUSTOMER_ID].sum()].tobytes().decode())
+    return sorted(ids)
+
+
+def compute_rows(
+    plan: Plan,
+    batch: EventBatch,
+    customer_ids: Sequence[str],
+    at: NDArray[np.int64],
+    *,
+    programs: Any = None,
+    found: Scan | None = None,
+    bounds: tuple[int, int] = BOUNDS,
+    wall_clock: int = 0,
+) -> Rows:
+    """One row per pair (customer_ids[i], at[i], epoch ms), in that order; defaults for customers without events.
+
+    `found` saves the first sweep where it has been made. Statuses are those of the whole input, as the stream would
+    give them; `FeatureError` where the two lists differ in length.
+    """
+    at = np.ascontiguousarray(at, np.int64)
+    if len(customer_ids) != len(at):
+        msg = f"{len(customer_ids)} customer ids but {len(at)} times were asked for. Give one time for each customer id."
+        raise FeatureError(msg)
+    tables = default_programs() if programs is None else programs
+    if found is None:
+        found = scan(batch, programs=tables, bounds=bounds, wall_clock=wall_clock)
+    status = found.status.copy()
+
+    sound = np.flatnonzero(status == OK)
+    order = sound[np.argsort(found.customer[sound], kind="stable")]
+    keys, firsts = np.unique(found.customer[order], return_index=True)
+    starts = np.append(firsts, len(order)).astype(np.int64)
+
+    wanted = _hash_ids(customer_ids)
+    asked = np.lexsort((at, wanted)).astype(np.int64)
+    asked_keys = wanted[asked]
+    known = np.isin(asked_keys, keys)
+    strangers = asked[~known]
+    asked, asked_keys = asked[known], asked_keys[known]
+    asked_starts = np.append(np.searchsorted(asked_keys, keys), len(asked)).astype(np.int64)
+
+    x = np.zeros((len(at), plan.n_features))
+    block = np.zeros(3 * plan.size, np.uint8)
+    state = block.view(np.int32), block.view(np.int64), block.view(np.float64)
+    _sweep(
+        *batch, tables, found.time, found.control, order, starts,
+        at, asked, asked_starts, plan.ints, plan.floats, state, registers(), np.empty(len(order), np.int64), status, x,
+    )  # fmt: skip
+    _defaults(at, strangers, plan.ints, plan.floats, state, x)
+    return Rows(x, status, found.field)
