@@ -1,7 +1,7 @@
 """The compiled decoder: one framed event in, registers and a status code out.
 
-`decode(buf, pos, end, image, ri, rf, rs, rn)` runs the schema's program (`image` of `programs.py`) over buf[pos:end]. It never raises and never reads
-outside that range. Registers, one set reused for every event, indexed by the field's place in our schema:
+`decode(buf, pos, end, image, ri, rf, rs, rn)` runs the schema's program (`image`: see `programs.py`) over buf[pos:end]. It never raises
+and never reads outside that range. Registers, one set reused for every event, indexed by the field's place in our schema:
 
     ri  int64[16]    long, int, enum index, boolean 0 or 1; of a text its hash64, as int64
     rf  float64[16]  the same numbers, and doubles
@@ -80,7 +80,7 @@ def get_long(buf: Any, pos: int, end: int) -> Any:
 
 
 @njit(forceinline=True)
-def _find(image: Any, table: int, key: int) -> int:
+def _find(image: Any, table: int, key: Any) -> Any:
     """The program of a key by the table at this byte of the header, or -1."""
     start = load_i64(image, table)
     mask = load_i64(image, table + 8)
@@ -100,7 +100,7 @@ def _program(buf: Any, pos: int, end: int, image: Any) -> Any:
         program = _find(image, _FINGERPRINTS, load_i64(buf, pos + 2))
         start = pos + 10
     elif pos + 5 <= end and load_u8(buf, pos) == 0:
-        number = 0
+        number: Any = 0
         for k in range(1, 5):
             number = number << 8 | np.int64(load_u8(buf, pos + k))
         program = _find(image, _IDS, number)
@@ -119,7 +119,7 @@ def decode(buf: Any, pos: int, end: int, image: Any, ri: Any, rf: Any, rs: Any, 
 
 
 @njit
-def _null(r: int, pos: int, ri: int, rf: int, rs: int, rn: int) -> None:
+def _null(r: Any, pos: Any, ri: int, rf: int, rs: int, rn: int) -> None:
     store_u8(rn, r, 1)
     store_i64(ri, 8 * r, 0)
     store_f64(rf, 8 * r, 0.0)
@@ -128,14 +128,14 @@ def _null(r: int, pos: int, ri: int, rf: int, rs: int, rn: int) -> None:
 
 
 @njit
-def _number(r: int, whole: int, number: float, ri: int, rf: int, rn: int) -> None:
+def _number(r: Any, whole: Any, number: Any, ri: int, rf: int, rn: int) -> None:
     store_u8(rn, r, 0)
     store_i64(ri, 8 * r, whole)
     store_f64(rf, 8 * r, number)
 
 
 @njit
-def _text(r: int, hashed: int, pos: int, n: int, ri: int, rf: int, rs: int, rn: int) -> None:
+def _text(r: Any, hashed: Any, pos: Any, n: Any, ri: int, rf: int, rs: int, rn: int) -> None:
     store_u8(rn, r, 0)
     store_i64(ri, 8 * r, hashed)
     store_f64(rf, 8 * r, 0.0)
@@ -152,7 +152,7 @@ def _decode(buf: int, pos: int, end: int, image: int, ri: int, rf: int, rs: int,
     row = 8 * (load_i64(image, _PROGRAMS) + PROGRAM_WORDS * program)
     type_id = load_i64(image, row)
     row += 8
-    bad = -1
+    bad: Any = -1
     while True:
         step = load_i32(image, row)
         op = step & 255
@@ -172,7 +172,7 @@ def _decode(buf: int, pos: int, end: int, image: int, ri: int, rf: int, rs: int,
                 if keep:
                     _null(r, pos, ri, rf, rs, rn)
                 continue
-        if op == STRING or op == BYTES:
+        if op in (STRING, BYTES):
             n, pos = get_long(buf, pos, end)
             if pos < 0 or n < 0 or n > end - pos:
                 return MALFORMED, type_id, field
@@ -190,8 +190,8 @@ def _decode(buf: int, pos: int, end: int, image: int, ri: int, rf: int, rs: int,
                     bad = field
             pos += n
             continue
-        whole = np.int64(0)
-        number = 0.0
+        whole: Any = np.int64(0)
+        number: Any = 0.0
         if op == DOUBLE:
             if end - pos < 8:
                 return MALFORMED, type_id, field

@@ -1,8 +1,8 @@
 """Events from JSON or CSV to framed Avro: `encode_json(line)`, `encode(object)`, `encode_row(type name, cells)`.
 
 The answer is a value: `Ok` with the framed bytes, or `Rejected` with the reason a dead letter would have. Types are strict (3.0 is not a
-long, true is not a number); fields with a default may be absent; unknown fields are ignored. Refused here is what Avro cannot say; whether a
-number is in its range is for the decoder, which all events pass, wherever they come from.
+long, true is not a number); fields with a default may be absent; unknown fields are ignored. Refused here is what Avro cannot say;
+whether a number is in its range is for the decoder, which all events pass, wherever they come from.
 
 Each type is compiled once into a list of (name, writer, bytes of the default); a writer is a closure from the JSON value to bytes.
 """
@@ -201,7 +201,7 @@ class _Encoder:
             name = "event_time"
             ms = _milliseconds(fields["event_time"])
             parts.append(_time(ms))
-            for name, write, default in self.rest:  # noqa: B007  used in the handlers
+            for name, write, default in self.rest:
                 if name in fields:
                     parts.append(write(fields[name]))
                 elif default is not None:
@@ -244,9 +244,9 @@ def encode(event: object, type_name: str | None = None) -> Ok | Rejected:
     """Encode one parsed JSON object; `type_name` serves where the object has no "type"."""
     if not isinstance(event, dict):
         return Rejected(Reason.MALFORMED, f"the event is {_show(event)}: expected a JSON object such as {_EXAMPLE}")
-    name = event.get("type", type_name)
+    name: Any = event.get("type", type_name)
     try:
-        encoder = _ENCODERS[name]
+        encoder = _ENCODERS[name]  # a KeyError or TypeError for whatever is no name
     except (KeyError, TypeError):
         return _unknown_type(name, event)
     return encoder.encode(event)

@@ -3,8 +3,9 @@
 numba keeps compiled code on disk by the time stamp of the function's own file, and does not notice an edit in a function it calls from
 another file. So the cache directory carries a hash over the sources of all modules with compiled code: any edit starts an empty one.
 
-The directory is private (0700), because numba unpickles what it finds there: `$KEEPLINE_NUMBA_CACHE`, else `$XDG_CACHE_HOME/keepline/numba`,
-else `~/.cache/keepline/numba`; where that cannot be written or belongs to someone else, a fresh temporary directory for this process.
+The directory is private (0700), because numba unpickles what it finds there: in `$KEEPLINE_NUMBA_CACHE`, else in
+`$XDG_CACHE_HOME/keepline/numba`, else in `~/.cache/keepline/numba`; where that cannot be written or belongs to someone else, a fresh
+temporary directory for this process.
 """
 
 import hashlib
@@ -68,8 +69,8 @@ def cache_directory() -> Path:
     if given:
         base = Path(given).expanduser()
     else:
-        home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-        base = Path(home) / "keepline" / "numba"
+        home = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+        base = Path(home).expanduser() / "keepline" / "numba"
     path = base / sources_hash()
     fresh = not path.exists()
     if _private(path):

@@ -1,4 +1,6 @@
-"""Typed loads and stores at any byte of memory, for compiled code: `load_i64(buf, pos)`, `store_f64(buf, pos, value)`, …
+"""Typed loads and stores at any byte of memory, for compiled code.
+
+Such as `load_i64(buf, pos)`, `store_f64(buf, pos, value)`.
 
 `buf` is an array of one-byte items, or an address (`address(array)`). Little-endian, no alignment needed, no bounds check: the caller has
 made sure that all bytes lie inside. On the processors Flink runs on each is one instruction; a view by NumPy inside a kernel costs
@@ -46,7 +48,7 @@ def _loader(name: str, ll_type: Any, value_type: Any) -> Any:
             return None
 
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            instruction = builder.load(_pointer(context, builder, signature.args[0], *arguments, ll_type))
+            instruction = builder.load(_pointer(context, builder, signature.args[0], arguments[0], arguments[1], ll_type))
             instruction.align = 1
             return instruction
 

@@ -13,7 +13,7 @@ from keepline.schemas.catalog import EVENT_TYPES, Field
 from keepline.schemas.decode import decode, registers
 from keepline.schemas.framing import Confluent, FramingError, unpack
 from keepline.schemas.packed import MAX_VALUE, NO_TIME, peek
-from keepline.schemas.programs import default_programs
+from keepline.schemas.programs import Image, configured_currency, default_programs
 from keepline.schemas.status import Reason
 from keepline.schemas.times import TimeError, to_rfc3339
 
@@ -31,16 +31,17 @@ def message(
     bounds: tuple[int, int] | None = None,
     ahead_ms: int = 86_400_000,
     value_length: int | None = None,
-    currency: str = "",
+    image: Image | None = None,
 ) -> str:
     """The message for one framed value that `decode` or a check after it refused; never raises on data.
 
+    `image` is the decoder's (default: the committed schemas, no configured currency).
     `bounds` are the accepted event times (epoch ms), `value_length` the length of the whole value where `value` was cut.
     """
     makers: dict[int, Callable[[], str]] = {
         Reason.MALFORMED: lambda: _malformed(type_id, field, value),
         Reason.UNKNOWN_SCHEMA: lambda: _unknown(value),
-        Reason.INVALID_FIELD: lambda: _invalid(type_id, field, value, currency),
+        Reason.INVALID_FIELD: lambda: _invalid(type_id, field, value, default_programs() if image is None else image),
         Reason.FUTURE_TIME: lambda: _future(value, ahead_ms),
         Reason.OUT_OF_BOUNDS_TIME: lambda: _bounds(value, bounds),
         Reason.KEY_MISMATCH: lambda: _key(value, key),
@@ -87,20 +88,20 @@ def _unknown(value: bytes) -> str:
     )
 
 
-def _invalid(type_id: int, field: int, value: bytes, currency: str) -> str:
+def _invalid(type_id: int, field: int, value: bytes, image: Image) -> str:
     if not 0 <= type_id < len(EVENT_TYPES) or not 0 <= field < len(EVENT_TYPES[type_id].fields):
         return f"{_name(type_id, field)} has a value out of range; correct it where the event is made"
     what = EVENT_TYPES[type_id].fields[field]
     return (
-        f"{_name(type_id, field)} is {_shown(what, value)}: expected {_expected(what, currency)}; "
+        f"{_name(type_id, field)} is {_shown(what, value, image)}: expected {_expected(what, configured_currency(image))}; "
         "correct the field where the event is made"
     )
 
 
-def _shown(field: Field, value: bytes) -> str:
+def _shown(field: Field, value: bytes, image: Image) -> str:
     ri, rf, rs, _ = registers()
     buffer = np.frombuffer(value, np.uint8).copy()
-    decode(buffer, 0, len(buffer), default_programs(), ri, rf, rs, np.zeros(16, np.uint8))
+    decode(buffer, 0, len(buffer), image, ri, rf, rs, np.zeros(16, np.uint8))
     r = field.register
     if field.kind in {"string", "bytes"}:
         start, length = (int(n) for n in rs[r])
@@ -153,4 +154,5 @@ def _key(value: bytes, key: bytes) -> str:
         text: Any = (data or b"")[: 4 * _SHOWN].decode(errors="backslashreplace")
         return _short(json.dumps(text, ensure_ascii=False))
 
-    return f"the Kafka key is {shown(key)} and customer_id is {shown(peek(value)[0])}: expected the same; key records by customer_id, or by nothing"
+    customer = shown(peek(value)[0])
+    return f"the Kafka key is {shown(key)} and customer_id is {customer}: expected the same; key records by customer_id, or by nothing"

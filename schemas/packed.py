@@ -2,7 +2,8 @@
 
 PACKED_IN, one source record on its way to the operator (48 bytes, key, value, and a trailer if the value was cut):
 
-     0 u8 flags (1 oversized, 2 the Kafka key was null, 4 a fired timer: key only)   1 u8 topic index   2 u16 0   4 i32 partition   8 i64 offset
+     0 u8 flags (1 oversized, 2 the Kafka key was null, 4 a fired timer: key only)   1 u8 topic index   2 u16 0   4 i32 partition
+     8 i64 offset
     16 i64 Kafka timestamp   24 i64 created_ms (0 none)   32 i64 event_time (NO_TIME if unreadable)   40 i32 key length
     44 i32 value length      48 key, value [, i64 length of the whole value, 32 bytes of its SHA-256]
 
@@ -11,14 +12,14 @@ PACKED_OUT, one output frame (40 bytes, key, value in single-object encoding):
      0 u32 length of all   4 u8 channel   5 u8 0   6 u16 0   8 i64 sequence   16 i64 as_of   24 i64 created_ms (0 none)
     32 i32 key length      36 i32 value length   40 key, value
 
-The JVM source writes the first and the sinks read the second; here are the same in Python, for replay and tests, and the compiled
+The JVM source writes the first and the sinks read the second. Here are the same in Python, for replay and tests, and the compiled
 accessors (`in_key_length(buf, at)`, …), where `at` is the start of the record.
 """
 
 import hashlib
 import struct
 from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -156,7 +157,7 @@ def pack_records(records: Iterable[Record]) -> Batch:
     lengths = np.fromiter(map(len, packed), np.int64, len(packed))
     offsets = np.zeros(len(packed), np.int64)
     np.cumsum(lengths[:-1], out=offsets[1:])
-    if len(packed) and int(offsets[-1] + lengths[-1]) > np.iinfo(np.int32).max:
+    if packed and int(offsets[-1] + lengths[-1]) > np.iinfo(np.int32).max:
         message = f"{len(packed)} records are more than 2 GiB: pack fewer at a time"
         raise ValueError(message)
     buffer = np.frombuffer(bytearray().join(packed), np.uint8)
@@ -183,9 +184,9 @@ def pack_frame(frame: Frame) -> bytes:
     return head + frame.key + frame.value
 
 
-def frames(buffer: bytes | bytearray | memoryview | NDArray[np.uint8]) -> Iterator[Frame]:
+def frames(buffer: bytes | bytearray | NDArray[np.uint8]) -> Iterator[Frame]:
     """The frames of a buffer that is full of them; ValueError if the lengths do not add up."""
-    data = memoryview(buffer).cast("B")
+    data = memoryview(cast(bytes, buffer)).cast("B")
     at = 0
     while at < len(data):
         if len(data) - at < OUT_HEADER:
@@ -201,69 +202,67 @@ def frames(buffer: bytes | bytearray | memoryview | NDArray[np.uint8]) -> Iterat
 
 
 @njit
-def in_flags(buf: Any, at: int) -> int:
+def in_flags(buf: Any, at: int) -> Any:
     """OVERSIZED_FLAG | NULL_KEY_FLAG."""
     return np.int64(buf[at])
 
 
 @njit
-def in_topic(buf: Any, at: int) -> int:
+def in_topic(buf: Any, at: int) -> Any:
     """Index of the topic."""
     return np.int64(buf[at + 1])
 
 
 @njit
-def in_partition(buf: Any, at: int) -> int:
+def in_partition(buf: Any, at: int) -> Any:
     """Kafka partition."""
     return np.int64(load_i32(buf, at + 4))
 
 
 @njit
-def in_offset(buf: Any, at: int) -> int:
+def in_offset(buf: Any, at: int) -> Any:
     """Kafka offset."""
     return load_i64(buf, at + 8)
 
 
 @njit
-def in_timestamp(buf: Any, at: int) -> int:
+def in_timestamp(buf: Any, at: int) -> Any:
     """Kafka timestamp, epoch ms."""
     return load_i64(buf, at + 16)
 
 
 @njit
-def in_created_ms(buf: Any, at: int) -> int:
+def in_created_ms(buf: Any, at: int) -> Any:
     """The producer's send time, epoch ms; 0 if unknown."""
     return load_i64(buf, at + 24)
 
 
 @njit
-def in_event_time(buf: Any, at: int) -> int:
+def in_event_time(buf: Any, at: int) -> Any:
     """Event time as the source read it, epoch ms, or NO_TIME."""
     return load_i64(buf, at + 32)
 
 
 @njit
-def in_key_length(buf: Any, at: int) -> int:
+def in_key_length(buf: Any, at: int) -> Any:
     """Bytes of the key, which starts at `at + IN_HEADER`."""
     return np.int64(load_i32(buf, at + 40))
 
 
 @njit
-def in_value_length(buf: Any, at: int) -> int:
+def in_value_length(buf: Any, at: int) -> Any:
     """Bytes of the value (of what was kept of it), which follows the key."""
     return np.int64(load_i32(buf, at + 44))
 
 
 @njit
-def in_value_start(buf: Any, at: int) -> int:
+def in_value_start(buf: Any, at: int) -> Any:
     """Where the value starts in `buf`."""
     return at + IN_HEADER + load_i32(buf, at + 40)
 
 
 @njit
-def out_header(
-    out: Any, at: int, channel: int, sequence: int, as_of: int, created_ms: int, key_length: int, value_length: int
-) -> None:
+def out_header(out: Any, at: int, channel: int, sequence: int, as_of: int, created_ms: int, key_length: int, value_length: int) -> None:
     """Write a frame's header at `at`; key and value follow at `at + OUT_HEADER`. May be called after the value was written there."""
     store_u32(out, at, OUT_HEADER + key_length + value_length)
     store_u8(out, at + 4, channel)
@@ -277,6 +276,6 @@ def out_header(
 
 
 @njit
-def out_key(out: Any, at: int, source: Any, start: int, length: int) -> int:
+def out_key(out: Any, at: int, source: Any, start: int, length: int) -> Any:
     """Copy the key of the frame at `at`; returns where its value starts."""
     return copy_bytes(out, at + OUT_HEADER, source, start, length)

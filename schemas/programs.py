@@ -107,6 +107,12 @@ def default_programs() -> Image:
     return compile_programs()
 
 
+def configured_currency(image: Image) -> str:
+    """The currency an image was compiled with."""
+    length = int(image[40:48].view("<i8")[0])
+    return bytes(image[48 : 48 + length]).decode()
+
+
 def _key(print_: bytes) -> int:
     return int.from_bytes(print_, "little", signed=True)
 
@@ -120,7 +126,9 @@ def _program(schema: dict[str, Any], event: EventType) -> list[_Row]:
         message = f"{event.name} has {len(written)} fields: a decoder has {NREG} registers and {ROWS - 1} steps"
         raise SchemaError(message)
     if [field.name for field in written[:3]] != [field.name for field in event.fields[:3]]:
-        message = f"the writer's {event.name} starts with {[field.name for field in written[:3]]}: expected customer_id, event_id, event_time"
+        message = (
+            f"the writer's {event.name} starts with {[field.name for field in written[:3]]}: expected customer_id, event_id, event_time"
+        )
         raise SchemaError(message)
     for field in written:
         _check_same(event, field, ours.get(field.name))

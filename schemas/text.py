@@ -1,5 +1,6 @@
-"""Compiled checks and hashes of text (in arrays, or at addresses: `mem.py`): eight bytes at a time while it is ASCII, exact UTF-8 rules where it is not.
+"""Compiled checks and hashes of text: eight bytes at a time while it is ASCII, exact UTF-8 rules where it is not.
 
+The text is in an array or at an address (`mem.py`).
 `hash64` is part of the state contract: the duplicate memory holds it. `hash64_of` is the same function in plain Python.
 """
 
@@ -20,7 +21,7 @@ _FILL = np.uint64(0x0101010101000000)
 
 @njit(forceinline=True)
 def _tail(buf: Any, pos: int, n: int) -> Any:
-    """The last up to 8 bytes of a text of n ≥ 1 bytes as one word: the last 8 if there are, else all, some of them twice, in fixed places."""
+    """The end of a text of n ≥ 1 bytes as one word: its last 8 bytes, or if there are fewer all of them, some twice, in fixed places."""
     if n >= 8:
         return load_u64(buf, pos + n - 8)
     if n >= 4:
