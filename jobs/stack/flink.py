@@ -41,7 +41,7 @@ def flink_home() -> Path:
 
 def python_path() -> str:
     """Folders a TaskManager's interpreter needs: it reads no .pth files, so an editable install has to be named."""
-    import keepline  # noqa: PLC0415 - for its place only
+    import keepline
 
     own = Path(str(keepline.__file__)).parents[1]
     return ":".join(dict.fromkeys([str(flink_home().parent), str(own)]))
@@ -131,7 +131,7 @@ class FlinkCluster:
 
     def _child(self, name: str, script: str, settings: Mapping[str, str]) -> Child:
         options = [part for key, value in settings.items() for part in ("-D", f"{key}={value}")]
-        command = [flink_home() / "bin" / script, "start-foreground", *options]
+        command: list[str | Path] = [flink_home() / "bin" / script, "start-foreground", *options]
         owned = self.folder if self._temporary else None
         return Child(name, command, self.folder / "log" / f"{name}.log", env=self._env(), owned=owned)
 
@@ -157,7 +157,7 @@ class FlinkCluster:
         return index
 
     def kill_taskmanager(self, index: int) -> str:
-        """kill -9; returns the resource id that the REST interface will miss."""
+        """Kill -9; returns the resource id that the REST interface will miss."""
         self._taskmanagers[index].kill()
         return self._taskmanagers[index].name
 
@@ -172,7 +172,8 @@ class FlinkCluster:
         """Submits a Python job with `flink run`, detached; returns its job id.
 
         Args:
-            script: the job's file; arguments: its own.
+            script: the job's file.
+            *arguments: the job's own.
             parallelism: default parallelism of its operators.
             savepoint: URI of a savepoint or retained checkpoint to start from.
             settings: Flink settings of this job.

@@ -51,7 +51,7 @@ def _remove(folder: str) -> None:
 
 def run(line: socket.socket, folder: str, command: list[str]) -> int:
     """Runs the command to its end, or kills its group at the parent's end."""
-    child = subprocess.Popen(command, preexec_fn=_die_with_guard, process_group=0)  # noqa: PLW1509, S603 - one thread so far
+    child = subprocess.Popen(command, preexec_fn=_die_with_guard, process_group=0)  # noqa: PLW1509 - one thread so far
     line.sendall(b"%d\n" % child.pid)
     orphaned = threading.Event()
 

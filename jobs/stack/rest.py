@@ -53,7 +53,7 @@ class FlinkRest:
         return {each["id"]: each["status"] for each in self.call("/jobs")["jobs"]}
 
     def job(self, job: str) -> dict[str, Any]:
-        """Flink's description of a job: state, vertices, …"""
+        """Flink's description of a job: state, vertices and more."""
         return dict(self.call(f"/jobs/{job}"))
 
     def state(self, job: str) -> str:
@@ -102,7 +102,7 @@ class FlinkRest:
         return int(float(told[0]["value"])) if told else 0
 
     def checkpoints(self, job: str) -> dict[str, Any]:
-        """Flink's checkpoint statistics: counts, latest, …"""
+        """Flink's checkpoint statistics: counts, the latest and more."""
         return dict(self.call(f"/jobs/{job}/checkpoints"))
 
     def metrics(self, job: str, vertex: str, names: Iterable[str]) -> dict[str, float]:
