@@ -1,0 +1,25 @@
+"""`keepline predict`: score a file of features with a trained model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def predict(
+    model: Annotated[Path, typer.Option(help="Folder that `keepline train` wrote.")],
+    features: Annotated[Path, typer.Option(help="customer_id and the model's columns (.csv, .csv.gz, .parquet).")],
+    out: Annotated[Path, typer.Option(help="customer_id,probability: .csv or .parquet.")],
+) -> None:
+    """Score every row of a file; the model's columns are needed, others are ignored.
+
+    Example: keepline predict --model model/ --features rows.csv --out scores.csv
+    """
+    from keepline.models.predict import predict as run  # noqa: PLC0415
+
+    done = run(model, features, out)
+    for note in done.notes:
+        typer.echo(f"note: {note}", err=True)
+    typer.echo(f"{out}: {done.rows} customers scored")

@@ -1,0 +1,36 @@
+"""`keepline train churn`: a logistic churn model from a file of features and a file of labels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+
+def train(  # noqa: PLR0913 — one parameter an option
+    features: Annotated[Path, typer.Option(help="customer_id and any numeric or text columns (.csv, .csv.gz, .parquet).")],
+    labels: Annotated[Path, typer.Option(help="customer_id,label with 1 for a customer who left, else 0.")],
+    out: Annotated[Path, typer.Option(help="Folder for model.joblib, manifest.json and the report.")],
+    threshold: Annotated[float, typer.Option(help="A score at or above it makes an intervention.")] = 0.80,
+    medium: Annotated[Optional[float], typer.Option(help="Scores from here to the threshold are MEDIUM. [default: half the threshold]")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the five folds.")] = 42,
+    model_id: Annotated[str, typer.Option(help="Name of the model in scores.")] = "churn",
+    version: Annotated[int, typer.Option(help="Version of the model in scores.")] = 1,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+) -> None:
+    """Train and validate a churn model; write it and its report.
+
+    Example: keepline train churn --features rows.csv --labels labels.csv --out model/
+    """
+    from keepline.models import report  # noqa: PLC0415
+    from keepline.models.train import Options  # noqa: PLC0415
+    from keepline.models.train import train as run  # noqa: PLC0415
+
+    found = run(features, labels, out, Options(threshold, medium, seed, model_id, version))
+    if as_json:
+        import json  # noqa: PLC0415
+
+        typer.echo(json.dumps(found.as_json()))
+    else:
+        report.show(found, out)

@@ -1,0 +1,206 @@
+"""Train a churn model from two files: rows of features, and labels by customer.
+
+    F.csv, L.csv → join by customer_id → stratified 5-fold (metrics, predictions out of fold) → fit on all rows
+      → DIR/model.joblib, manifest.json, report.json, report.md, roc.svg
+
+The same input, options and library versions give the same bytes: no clock, no path and no host name is written.
+"""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import scipy
+import sklearn
+from sklearn import metrics as skm
+from sklearn.model_selection import StratifiedKFold
+
+from keepline.models import manifest as mf
+from keepline.models import pipeline as pl
+from keepline.models import report, table
+from keepline.models.errors import ModelError, TrainingDataError
+
+FOLDS = 5
+HALF = 0.5
+"""Decision threshold of the metrics that are reported first, as is usual for a classifier."""
+CLASSES = 2
+
+
+@dataclass(frozen=True)
+class Options:
+    """What can be chosen about a training run."""
+
+    threshold: float = 0.80
+    """A score at or above it makes a candidate."""
+    medium: float | None = None
+    """Scores from here to the threshold are MEDIUM; None: half the threshold."""
+    seed: int = 42
+    model_id: str = "churn"
+    version: int = 1
+
+    @property
+    def bands(self) -> tuple[float, float]:
+        """LOW < first ≤ MEDIUM < second ≤ HIGH: a HIGH score is one that reaches the threshold."""
+        return (self.threshold / 2 if self.medium is None else self.medium, self.threshold)
+
+
+def train(features: Path, labels: Path, out: Path, options: Options | None = None) -> report.Report:
+    """Train on the two files and write the model to `out`; returns what was found. Raises TrainingDataError or ModelError."""
+    options = options or Options()
+    _check_options(options)
+    cells = table.read(features)
+    label = _join(cells, table.read_labels(labels), features, labels)
+    notes: list[str] = []
+    if table.AT in cells.columns:
+        cells = cells.drop(columns=table.AT)
+        notes.append(f"Column {table.AT} is the moment of the row, not a feature; it was left out.")
+    rows, columns = pl.examine(cells, features)
+    notes += _notes(columns)
+    y = label.to_numpy()
+    at_half, at_threshold, outside = cross_validate(rows, y, columns, options)
+    fitted = pl.build(columns, options.seed).fit(rows, y)
+    if int(fitted["model"].n_iter_[0]) >= fitted["model"].max_iter:
+        notes.append("The fit did not converge; columns may be almost collinear. Leave one of each such pair out.")
+    terms, categories, intercept = pl.fold(fitted, columns, rows)
+    feature_set, note = _feature_set(columns)
+    notes += [note] if note else []
+
+    out.mkdir(parents=True, exist_ok=True)
+    joblib.dump(fitted, out / mf.JOBLIB_FILE)
+    manifest = mf.Manifest(
+        model_id=options.model_id,
+        version=options.version,
+        feature_set=feature_set,
+        note=note,
+        columns=list(columns.order),
+        terms=terms,
+        categories=categories,
+        intercept=intercept,
+        threshold=options.threshold,
+        bands=options.bands,
+        baseline=pl.baseline(rows, columns),
+        metrics=at_half,
+        metrics_at_threshold=at_threshold,
+        data=mf.TrainingData(
+            features_sha256=table.file_sha256(features),
+            labels_sha256=table.file_sha256(labels),
+            rows=len(rows),
+            base_rate=float(y.mean()),
+        ),
+        created=mf.Created(command=_command(features, labels, options), versions=_versions()),
+        joblib_sha256=table.file_sha256(out / mf.JOBLIB_FILE),
+    )
+    (out / mf.MANIFEST_FILE).write_bytes(mf.dump(manifest))
+    result = report.Report(manifest, y, outside, tuple(notes))
+    report.write(result, out)
+    return result
+
+
+def cross_validate(
+    rows: pd.DataFrame, y: npt.NDArray[np.int64], columns: pl.Columns, options: Options
+) -> tuple[dict[str, mf.Spread], dict[str, mf.Spread], npt.NDArray[np.float64]]:
+    """Metrics over the folds at 0.5 and at the threshold, and each row's probability by the model that had not seen it."""
+    outside = np.empty(len(y))
+    found: dict[float, list[dict[str, float]]] = {HALF: [], options.threshold: []}
+    for train_rows, test_rows in StratifiedKFold(FOLDS, shuffle=True, random_state=options.seed).split(rows, y):
+        fitted = pl.build(columns, options.seed).fit(rows.iloc[train_rows], y[train_rows])
+        outside[test_rows] = fitted.predict_proba(rows.iloc[test_rows])[:, 1]
+        for threshold, lines in found.items():
+            lines.append(measure(y[test_rows], outside[test_rows], threshold))
+    spreads = [
+        {name: mf.Spread(mean=float(np.mean(values)), std=float(np.std(values))) for name in mf.METRICS if (values := [line[name] for line in lines])}
+        for lines in (found[HALF], found[options.threshold])
+    ]
+    return spreads[0], spreads[1], outside
+
+
+def measure(y: npt.NDArray[np.int64], probability: npt.NDArray[np.float64], threshold: float) -> dict[str, float]:
+    """Compute all metrics of one set of predictions; a customer is predicted to leave at p ≥ threshold."""
+    predicted = (probability >= threshold).astype(int)
+    return {
+        "accuracy": float(skm.accuracy_score(y, predicted)),
+        "precision": float(skm.precision_score(y, predicted, zero_division=0.0)),
+        "recall": float(skm.recall_score(y, predicted, zero_division=0.0)),
+        "f1": float(skm.f1_score(y, predicted, zero_division=0.0)),
+        "roc_auc": float(skm.roc_auc_score(y, probability)),
+        "pr_auc": float(skm.average_precision_score(y, probability)),
+        "log_loss": float(skm.log_loss(y, probability)),
+    }
+
+
+def _check_options(options: Options) -> None:
+    low, high = options.bands
+    if not 0 < high < 1:
+        msg = f"--threshold is {options.threshold}, expected a probability between 0 and 1."
+        raise ModelError(msg)
+    if not 0 < low <= high:
+        msg = f"--medium is {low}, expected above 0 and at most the threshold, {high}."
+        raise ModelError(msg)
+    if not options.model_id or options.version < 1:
+        msg = "--model-id must not be empty and --version must be at least 1."
+        raise ModelError(msg)
+
+
+def _join(cells: pd.DataFrame, labels: pd.Series, features: Path, labels_path: Path) -> pd.Series:
+    """Labels in the order of the rows; every row must have one, and every class enough of them."""
+    lacking = cells.index.difference(labels.index)
+    if len(lacking):
+        msg = (
+            f"{len(lacking)} of {len(cells)} customers of {features} have no label in {labels_path} "
+            f"(such as {', '.join(map(repr, lacking[:3]))}). Add their labels, or leave their rows out."
+        )
+        raise TrainingDataError(msg)
+    label = labels.reindex(cells.index)
+    counts = label.value_counts()
+    if len(counts) < CLASSES:
+        msg = f"All {len(label)} labels in {labels_path} are {counts.index[0]}. Training needs customers who left (1) and who stayed (0)."
+        raise TrainingDataError(msg)
+    if counts.min() < FOLDS:
+        msg = (
+            f"{labels_path} has only {counts.min()} customers with label {counts.idxmin()}; "
+            f"{FOLDS}-fold validation needs at least {FOLDS} of each. Add rows."
+        )
+        raise TrainingDataError(msg)
+    return label
+
+
+def _notes(columns: pl.Columns) -> list[str]:
+    notes = []
+    if columns.constant:
+        notes.append(f"The same for every customer, so without weight: {', '.join(columns.constant)}.")
+    if columns.with_missing:
+        notes.append(f"With missing cells, filled with the median and marked by a column of their own: {', '.join(columns.with_missing)}.")
+    return notes
+
+
+def _feature_set(columns: pl.Columns) -> tuple[mf.FeatureSetRef | None, str]:
+    """Return the feature set whose features the columns are, or None and why the job cannot load the model."""
+    from keepline.features.sets import FEATURE_SETS  # noqa: PLC0415
+
+    for known in FEATURE_SETS.values():
+        if set(known.names) == set(columns.order) and not columns.text:
+            return mf.FeatureSetRef(name=known.name, version=known.version), ""
+    names = ", ".join(f"{known.name} {known.version}" for known in FEATURE_SETS.values())
+    return None, (
+        f"The columns are not those of a feature set ({names}), so the job cannot load this model; "
+        "`keepline predict` scores files with it."
+    )
+
+
+def _command(features: Path, labels: Path, options: Options) -> str:
+    parts = [f"keepline train churn --features {features.name} --labels {labels.name} --threshold {options.threshold}"]
+    if options.medium is not None:
+        parts.append(f"--medium {options.medium}")
+    return " ".join([*parts, f"--seed {options.seed} --model-id {options.model_id} --version {options.version}"])
+
+
+def _versions() -> dict[str, str]:
+    found: dict[str, Any] = {"numpy": np, "pandas": pd, "scipy": scipy, "scikit-learn": sklearn, "joblib": joblib}
+    return {"python": platform.python_version()} | {name: module.__version__ for name, module in found.items()}
