@@ -17,7 +17,8 @@ import numpy as np
 
 STATE = 128
 MAGIC = 0x4C4B
-COUNT_AT, TIMER_AT, SEQUENCE_AT = 96, 32, 40
+COUNT_AT = 96
+TICK = 4
 OPEN, STATE_SIZE, MAP, RUN, CLOSE, MIGRATE = range(6)
 
 _kernels: dict[int, "Kernel"] = {}
@@ -70,16 +71,14 @@ class Kernel:
             base = slot * STATE
             state = self.slab[base : base + STATE]
             count = int.from_bytes(bytes(state[COUNT_AT : COUNT_AT + 8]), "little")
-            tick = self.len[i] < 0
-            key, command, time, created = b"", b"tick", watermark, 0
+            event = bytes(self.events[self.off[i] : self.off[i] + self.len[i]])
+            created, time, kn, vn = struct.unpack_from("<qqii", event, 24)
+            key, command = event[48 : 48 + kn], event[48 + kn : 48 + kn + vn]
+            tick = bool(event[0] & TICK)
             if tick:
-                if count == 0:
-                    continue
-                key = bytes(state[104 : 104 + 24]).rstrip(b"\0")
-            else:
-                event = bytes(self.events[self.off[i] : self.off[i] + self.len[i]])
-                created, time, kn, vn = struct.unpack_from("<qqii", event, 24)
-                key, command = event[48 : 48 + kn], event[48 + kn : 48 + kn + vn]
+                time = watermark
+            if tick and count == 0:
+                continue
             if command == b"stall":
                 break
             if command == b"raise":
@@ -108,7 +107,6 @@ class Kernel:
                 state[:2] = np.frombuffer(struct.pack("<H", MAGIC), np.uint8)
                 state[4:6] = np.frombuffer(struct.pack("<H", self.version), np.uint8)
                 state[COUNT_AT : COUNT_AT + 8] = np.frombuffer(struct.pack("<q", count), np.uint8)
-                state[104 : 104 + len(key[:24])] = np.frombuffer(key[:24], np.uint8)
             if not tick:
                 self.touched[i] = 1
         else:

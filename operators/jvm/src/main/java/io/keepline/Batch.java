@@ -8,13 +8,14 @@ import org.apache.flink.core.memory.MemorySegmentFactory;
  * a few integers.
  *
  * <pre>
- * hdr i64[16] | slot i32[N] | off i32[N] | len i32[N] (-1: a tick) | touched u8[N] | timer_slot i32[N] | timer_at i64[N] | out u8[W] | events u8[E]
- * hdr: [0] first entry to run (in), [1] bytes of frames in out, [2] timer requests, [3] frames
+ * hdr i64[16] | slot i32[N] | off i32[N] | len i32[N] | touched u8[N] | timer_slot i32[N] | timer_at i64[N] | out u8[W] | events u8[E]
+ * hdr: [0] first entry to run (in), [1] bytes of frames in out, [2] timer requests, [3] frames; from [4] on the kernel's counters since open
  * </pre>
  * Each section begins at a multiple of 64. {@code operators/host.py} lays the same buffer out in Python.
  */
 final class Batch {
-  static final int TICK = -1;
+  private static final int HDR = 16;
+  private static final int COUNTERS = 4;
 
   final int capacity;
   final int eventBytes;
@@ -37,7 +38,7 @@ final class Batch {
     this.capacity = capacity;
     this.eventBytes = eventBytes;
     this.outBytes = outBytes;
-    slots = 128;
+    slots = 8 * HDR;
     offsets = align(slots + 4L * capacity);
     lengths = align(offsets + 4L * capacity);
     touched = align(lengths + 4L * capacity);
@@ -63,10 +64,6 @@ final class Batch {
     return size;
   }
 
-  int usedBytes() {
-    return used;
-  }
-
   boolean full() {
     return size == capacity;
   }
@@ -77,34 +74,23 @@ final class Batch {
 
   void add(int slot, byte[] record) {
     memory.put(events + used, record);
-    entry(slot, used, record.length);
-    used += record.length;
-  }
-
-  void addTick(int slot) {
-    entry(slot, used, TICK);
-  }
-
-  private void entry(int slot, int offset, int length) {
     memory.putInt(slots + 4 * size, slot);
-    memory.putInt(offsets + 4 * size, offset);
-    memory.putInt(lengths + 4 * size, length);
+    memory.putInt(offsets + 4 * size, used);
+    memory.putInt(lengths + 4 * size, record.length);
     memory.put(touched + size, (byte) 0);
+    used += record.length;
     size++;
   }
 
-  /** The entries of {@code other}, which this larger one replaces. */
+  /** The entries and counters of {@code other}, which this larger one replaces. */
   void takeOver(Batch other) {
     for (int i = 0; i < other.size; i++) {
-      int length = other.length(i);
-      int slot = other.slot(i);
-      if (length == TICK) {
-        addTick(slot);
-      } else {
-        byte[] record = new byte[length];
-        other.memory.get(other.events + other.memory.getInt(other.offsets + 4 * i), record);
-        add(slot, record);
-      }
+      byte[] record = new byte[other.length(i)];
+      other.memory.get(other.events + other.memory.getInt(other.offsets + 4 * i), record);
+      add(other.slot(i), record);
+    }
+    for (int i = COUNTERS; i < HDR; i++) {
+      memory.putLong(8 * i, other.memory.getLong(8 * i));
     }
   }
 
@@ -140,6 +126,11 @@ final class Batch {
 
   int framesBytes() {
     return (int) memory.getLong(8);
+  }
+
+  /** A counter of the kernel, by its number from 0. */
+  long counter(int number) {
+    return memory.getLong(8 * (COUNTERS + number));
   }
 
   int timers() {

@@ -147,22 +147,12 @@ public final class CustomerOperator extends AbstractEmbeddedPythonFunctionOperat
   @Override
   public void processElement(StreamRecord<byte[]> record) throws Exception {
     byte[] event = record.getValue();
-    if (!batch.fits(event.length)) {
-      flush();
-      if (!batch.fits(event.length)) {
-        grow(event.length, batch.outBytes);
-      }
-    }
-    int end = PackedIn.HEADER + PackedIn.stateKeyLength(event);
-    batch.add(resident(event, PackedIn.HEADER, end), event);
-    added();
+    add(event);
   }
 
   @Override
   public void onEventTime(InternalTimer<String, VoidNamespace> timer) throws Exception {
-    byte[] key = timer.getKey().getBytes(StandardCharsets.ISO_8859_1);
-    batch.addTick(resident(key, 0, key.length));
-    added();
+    add(PackedIn.tick(timer.getKey().getBytes(StandardCharsets.ISO_8859_1)));
   }
 
   @Override
@@ -170,7 +160,15 @@ public final class CustomerOperator extends AbstractEmbeddedPythonFunctionOperat
     throw new IllegalStateException("the operator registers no processing-time timers");
   }
 
-  private void added() throws Exception {
+  private void add(byte[] record) throws Exception {
+    if (!batch.fits(record.length)) {
+      flush();
+      if (!batch.fits(record.length)) {
+        grow(record.length, batch.outBytes);
+      }
+    }
+    int end = PackedIn.HEADER + PackedIn.stateKeyLength(record);
+    batch.add(resident(record, PackedIn.HEADER, end), record);
     if (batch.full() || lingerMs <= 0) {
       flush();
     } else if (!lingering) {
@@ -235,7 +233,7 @@ public final class CustomerOperator extends AbstractEmbeddedPythonFunctionOperat
         throw new IllegalStateException(module + " says it consumed " + consumed + " of " + (end - first) + " entries");
       }
       collectResults(first, end);
-      stats.ran(consumed, ended - started, System.nanoTime() - ended);
+      stats.ran(consumed, ended - started, System.nanoTime() - ended, batch);
       boolean progress = consumed > 0 || batch.framesBytes() > 0;
       if (!progress && stalled) {
         throw new IllegalStateException(module + " neither consumes nor emits at entry " + first + " (" + batch.length(first)

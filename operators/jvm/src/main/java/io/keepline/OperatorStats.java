@@ -2,8 +2,12 @@ package io.keepline;
 
 import org.apache.flink.metrics.MetricGroup;
 
-/** What the operator counts, as gauges of its metric group. Written by the task thread, read by reporters; a stale read does no harm. */
+/** What operator and kernel count, as gauges of the operator's metric group. Written by the task thread, read by reporters; a stale read does no harm. */
 final class OperatorStats {
+  /** The kernel's counters, in the order of {@code operators/layout.py}. */
+  private static final String[] KERNEL = {"acceptedEvents", "duplicateEvents", "lateEvents", "deadLetters", "ticks", "scores"};
+
+  private final long[] kernel = new long[KERNEL.length];
   volatile long misses;
   volatile long evictions;
   volatile long written;
@@ -16,6 +20,10 @@ final class OperatorStats {
   private volatile long writeBackMaxNanos;
 
   OperatorStats(MetricGroup group, Slab slab) {
+    for (int i = 0; i < KERNEL.length; i++) {
+      int counter = i;
+      group.gauge(KERNEL[i], () -> kernel[counter]);
+    }
     group.gauge("entries", () -> entries);
     group.gauge("batches", () -> runs);
     group.gauge("batchMean", () -> runs == 0 ? 0.0 : (double) entries / runs);
@@ -30,7 +38,10 @@ final class OperatorStats {
     group.gauge("emitMicros", () -> emitNanos / 1000);
   }
 
-  void ran(int consumed, long python, long emit) {
+  void ran(int consumed, long python, long emit, Batch batch) {
+    for (int i = 0; i < KERNEL.length; i++) {
+      kernel[i] = batch.counter(i);
+    }
     runs++;
     entries += consumed;
     pythonNanos += python;

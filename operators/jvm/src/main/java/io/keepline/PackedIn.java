@@ -12,7 +12,8 @@ import java.nio.charset.StandardCharsets;
  * the operator hands it to Python as it is. {@code schemas/packed.py} is the same layout in Python.
  *
  * <pre>
- *  0 u8  flags: bit 0 the value was cut (oversized) and a trailer follows it; bit 1 the key was null and derived from customer_id
+ *  0 u8  flags: bit 0 the value was cut (oversized) and a trailer follows it; bit 1 the key was null and derived from customer_id;
+ *       bit 2 a fired timer: key only (made by the operator)
  *  1 u8  topic index, in the source's list of topics      2 u16 0
  *  4 i32 partition      8 i64 offset      16 i64 Kafka timestamp      24 i64 created_ms header (0: none)
  * 32 i64 event time (Long.MIN_VALUE: unreadable)          40 i32 key length     44 i32 value length     48 key, value
@@ -22,6 +23,7 @@ import java.nio.charset.StandardCharsets;
 public final class PackedIn {
   public static final int FLAG_OVERSIZED = 1;
   public static final int FLAG_DERIVED_KEY = 2;
+  public static final int FLAG_TICK = 4;
   public static final int TOPIC = 1;
   public static final int PARTITION = 4;
   public static final int OFFSET = 8;
@@ -52,6 +54,16 @@ public final class PackedIn {
   /** Length of the part of the key that addresses keyed state. */
   public static int stateKeyLength(byte[] record) {
     return Math.min(intAt(record, KEY_LENGTH), MAX_STATE_KEY);
+  }
+
+  /** The record that stands for a fired timer of this key. */
+  static byte[] tick(byte[] key) {
+    byte[] record = new byte[HEADER + key.length];
+    record[0] = FLAG_TICK;
+    LONG.set(record, EVENT_TIME, Long.MIN_VALUE);
+    INT.set(record, KEY_LENGTH, key.length);
+    System.arraycopy(key, 0, record, HEADER, key.length);
+    return record;
   }
 
   /** The key of keyed state. ISO-8859-1 maps bytes to characters one to one, so that any key survives. */

@@ -1,0 +1,32 @@
+package io.keepline;
+
+import java.util.List;
+import org.apache.flink.connector.kafka.sink.KafkaRecordSerializationSchema;
+import org.apache.kafka.clients.producer.ProducerRecord;
+
+/** Output frame to Kafka record: the channel picks the topic; created_ms travels on as a header, for latency along the whole way. */
+public final class ChannelSerializer implements KafkaRecordSerializationSchema<byte[]> {
+  private static final long serialVersionUID = 1L;
+  private static final String CREATED_HEADER = "created_ms";
+
+  private final String[] topics;
+
+  /** @param topics one topic for each channel, in the order of the channels */
+  public ChannelSerializer(List<String> topics) {
+    this.topics = topics.toArray(new String[0]);
+  }
+
+  @Override
+  public ProducerRecord<byte[], byte[]> serialize(byte[] frame, KafkaSinkContext context, Long timestamp) {
+    int channel = PackedOut.channel(frame);
+    if (channel >= topics.length) {
+      throw new IllegalStateException("a frame of channel " + channel + ", but the sink has topics for " + topics.length + " channels");
+    }
+    ProducerRecord<byte[], byte[]> record = new ProducerRecord<>(topics[channel], PackedOut.key(frame), PackedOut.value(frame));
+    long created = PackedOut.createdMs(frame);
+    if (created != 0) {
+      record.headers().add(CREATED_HEADER, PackedDeserializer.createdHeader(created));
+    }
+    return record;
+  }
+}

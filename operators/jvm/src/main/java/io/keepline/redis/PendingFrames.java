@@ -1,0 +1,148 @@
+package io.keepline.redis;
+
+import io.keepline.PackedOut;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Iterator;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * The frames that Redis does not have yet: the newest of each key, in order of arrival of the key.
+ *
+ * <p>The task thread puts, one writer thread takes, sends, and then either acknowledges or gives back; nothing blocks the task thread but
+ * the lock. A frame that is being sent is still pending: a snapshot holds it. Below the bound no key's newest frame is ever lost; at the
+ * bound the key that has waited longest is dropped for the new one, and counted, so that a Redis that is away for long costs
+ * freshness of the view and not the job's memory.
+ */
+final class PendingFrames {
+  private final int bound;
+  private final Map<Key, byte[]> waiting = new LinkedHashMap<>();
+  private final Map<Key, byte[]> sending = new LinkedHashMap<>();
+  private long dropped;
+  private long oldestSince;
+  private boolean closed;
+
+  PendingFrames(int bound) {
+    this.bound = bound;
+  }
+
+  /** Adds a frame unless a newer one of its key is pending. */
+  synchronized void put(byte[] frame) {
+    Key key = new Key(frame);
+    byte[] older = waiting.get(key);
+    if (older == null) {
+      older = sending.get(key);
+    }
+    if (older != null && !PackedOut.newer(frame, older)) {
+      return;
+    }
+    if (!waiting.containsKey(key)) {
+      if (size() >= bound && !waiting.isEmpty()) {
+        Iterator<Key> first = waiting.keySet().iterator();
+        first.next();
+        first.remove();
+        dropped++;
+      }
+      if (waiting.isEmpty()) {
+        oldestSince = System.nanoTime();
+        notifyAll();
+      }
+    }
+    waiting.put(key, frame);
+  }
+
+  /** Up to {@code max} frames to send, after waiting up to {@code waitMs} for the first; empty where none came. */
+  synchronized List<byte[]> take(int max, long waitMs) throws InterruptedException {
+    if (waiting.isEmpty() && !closed) {
+      wait(waitMs);
+    }
+    Iterator<Map.Entry<Key, byte[]>> all = waiting.entrySet().iterator();
+    while (sending.size() < max && all.hasNext()) {
+      Map.Entry<Key, byte[]> entry = all.next();
+      sending.put(entry.getKey(), entry.getValue());
+      all.remove();
+    }
+    return new ArrayList<>(sending.values());
+  }
+
+  /** What was taken is in Redis, or was refused for good. */
+  synchronized void acknowledge() {
+    sending.clear();
+    oldestSince = System.nanoTime();
+    if (waiting.isEmpty()) {
+      notifyAll();
+    }
+  }
+
+  /** What was taken has to be sent again, before the rest, except where a newer frame came meanwhile. */
+  synchronized void giveBack() {
+    Map<Key, byte[]> rest = new LinkedHashMap<>(waiting);
+    waiting.clear();
+    waiting.putAll(sending);
+    waiting.putAll(rest);
+    sending.clear();
+  }
+
+  /** Waits until nothing is pending; false where the time is over before. */
+  synchronized boolean awaitEmpty(long timeoutMs) throws InterruptedException {
+    long end = System.nanoTime() + timeoutMs * 1_000_000;
+    while (size() > 0 && !closed) {
+      long left = (end - System.nanoTime()) / 1_000_000;
+      if (left <= 0) {
+        return false;
+      }
+      wait(Math.min(left, 1000));
+    }
+    return size() == 0;
+  }
+
+  /** Everything pending, the newest frame of each key. */
+  synchronized List<byte[]> snapshot() {
+    Map<Key, byte[]> all = new LinkedHashMap<>(sending);
+    all.putAll(waiting);
+    return new ArrayList<>(all.values());
+  }
+
+  synchronized int size() {
+    return waiting.size() + sending.size();
+  }
+
+  /** Keys whose newest frame was dropped at the bound: the view is stale by so many, until they change again. */
+  synchronized long dropped() {
+    return dropped;
+  }
+
+  /** Milliseconds since anything pending last went out, or began to wait; 0 where nothing is pending. */
+  synchronized long lagMs() {
+    return size() == 0 ? 0 : (System.nanoTime() - oldestSince) / 1_000_000;
+  }
+
+  synchronized void close() {
+    closed = true;
+    notifyAll();
+  }
+
+  /** Channel and key bytes of a frame, copied, so that a key does not hold on to the first frame that had it. */
+  private static final class Key {
+    private final byte[] bytes;
+    private final int hash;
+
+    Key(byte[] frame) {
+      bytes = Arrays.copyOfRange(frame, PackedOut.HEADER - 1, PackedOut.HEADER + PackedOut.keyLength(frame));
+      bytes[0] = frame[PackedOut.CHANNEL];
+      hash = Arrays.hashCode(bytes);
+    }
+
+    @Override
+    public int hashCode() {
+      return hash;
+    }
+
+    @Override
+    public boolean equals(Object other) {
+      return other instanceof Key && Arrays.equals(bytes, ((Key) other).bytes);
+    }
+  }
+}

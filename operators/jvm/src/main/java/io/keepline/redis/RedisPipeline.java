@@ -1,0 +1,243 @@
+package io.keepline.redis;
+
+import io.keepline.PackedOut;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import org.apache.flink.metrics.MetricGroup;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import redis.clients.jedis.Jedis;
+import redis.clients.jedis.Pipeline;
+import redis.clients.jedis.Response;
+import redis.clients.jedis.exceptions.JedisDataException;
+
+/**
+ * The thread that brings pending frames to Redis: takes some, sends them in one round trip, acknowledges, and starts again. While Redis is
+ * away it gives them back and tries again, with growing pauses. What Redis refuses for a reason of the key itself (a key of another
+ * type) is counted and dropped, for it would hold up the rest for ever.
+ */
+final class RedisPipeline implements Runnable {
+  private static final Logger LOG = LoggerFactory.getLogger(RedisPipeline.class);
+  private static final long FIRST_PAUSE_MS = 20;
+  private static final long LAST_PAUSE_MS = 1000;
+  private static final long METER_MS = 1000;
+  private static final int METER_TTL_S = 86_400;
+  /** Answers that another try may change. Redis 6 wraps them into the text of a script error, hence anywhere in the message. */
+  private static final String[] PASSING = {"NOSCRIPT", "LOADING", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "OOM ", "BUSY",
+      "NOAUTH", "WRONGPASS", "NOPERM", "MISCONF", "NOREPLICAS", "max number of clients"};
+
+  /**
+   * KEYS[1] the hash; ARGV: as_of, sequence, time to live in ms (0 for ever), then the fields. Writes nothing where the hash is as new. The
+   * hash is written whole, so that a field which has become null goes away.
+   */
+  static final String SCRIPT = String.join("\n",
+      "local old = redis.call('HMGET', KEYS[1], 'as_of', 'sequence')",
+      "local as_of, sequence = tonumber(old[1] or nil), tonumber(old[2] or nil)",
+      "local new_as_of, new_sequence = tonumber(ARGV[1]), tonumber(ARGV[2])",
+      "if as_of and sequence and (as_of > new_as_of or (as_of == new_as_of and sequence >= new_sequence)) then return 0 end",
+      "redis.call('DEL', KEYS[1])",
+      "redis.call('HSET', KEYS[1], 'as_of', ARGV[1], 'sequence', ARGV[2], unpack(ARGV, 4))",
+      "if tonumber(ARGV[3]) > 0 then redis.call('PEXPIRE', KEYS[1], ARGV[3]) end",
+      "return 1");
+
+  private final RedisSink sink;
+  private final PendingFrames pending;
+  private final String meterKey;
+  private final Thread thread;
+  private final LatencyHistogram latency = new LatencyHistogram();
+  private volatile boolean stopped;
+  private volatile long written;
+  private volatile long retries;
+  private volatile long refused;
+  private Jedis jedis;
+  private byte[] sha;
+  private long nextMeter;
+  private long metered;
+
+  RedisPipeline(RedisSink sink, PendingFrames pending, int subtask) {
+    this.sink = sink;
+    this.pending = pending;
+    meterKey = sink.meterKey.isEmpty() ? "" : sink.meterKey + ":" + subtask;
+    thread = new Thread(this, "redis-sink-" + subtask);
+    thread.setDaemon(true);
+  }
+
+  void register(MetricGroup group) {
+    group.gauge("redisPending", pending::size);
+    group.gauge("redisLagMs", pending::lagMs);
+    group.gauge("redisRetries", () -> retries);
+    group.gauge("redisStale", pending::dropped);
+    group.gauge("redisRefused", () -> refused);
+    group.gauge("redisWritten", () -> written);
+    group.gauge("redisLatencyCount", latency::count);
+    group.gauge("redisLatencyP50Ms", () -> latency.quantile(0.50));
+    group.gauge("redisLatencyP99Ms", () -> latency.quantile(0.99));
+    group.gauge("redisLatencyMaxMs", latency::max);
+  }
+
+  void start() {
+    thread.start();
+  }
+
+  void stop() throws InterruptedException {
+    stopped = true;
+    pending.close();
+    thread.interrupt();
+    thread.join(2000L + sink.timeoutMs);
+  }
+
+  void warnIncomplete() {
+    LOG.warn("the input has ended, but {} keys are not in Redis ({}) after {} ms: their newest records are in Kafka only", pending.size(),
+        sink.address, sink.drainMs);
+  }
+
+  @Override
+  public void run() {
+    long pause = FIRST_PAUSE_MS;
+    try {
+      while (!stopped) {
+        List<byte[]> frames = pending.take(sink.pipeline, meterKey.isEmpty() ? 10_000 : METER_MS);
+        try {
+          if (!frames.isEmpty()) {
+            send(frames);
+            pending.acknowledge();
+            pause = FIRST_PAUSE_MS;
+          }
+          meter(false);
+        } catch (IOException | RuntimeException e) {
+          pending.giveBack();
+          disconnect();
+          retries++;
+          if (pause == FIRST_PAUSE_MS) {
+            LOG.warn("Redis ({}) does not take writes; {} keys wait, and are tried again", sink.address, pending.size(), e);
+          }
+          Thread.sleep(pause);
+          pause = Math.min(2 * pause, LAST_PAUSE_MS);
+        }
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    } finally {
+      lastMeter();
+      disconnect();
+    }
+  }
+
+  private void connect() throws IOException {
+    if (jedis == null) {
+      jedis = sink.address.connect(sink.timeoutMs);
+      sha = jedis.scriptLoad(SCRIPT.getBytes(StandardCharsets.UTF_8));
+    }
+  }
+
+  private void send(List<byte[]> frames) throws IOException {
+    connect();
+    Pipeline pipeline = jedis.pipelined();
+    List<byte[]> sent = new ArrayList<>(frames.size());
+    List<Response<Object>> answers = new ArrayList<>(frames.size());
+    byte[] ttl = ascii(sink.ttlMs);
+    for (byte[] frame : frames) {
+      List<byte[]> hash;
+      try {
+        hash = sink.views.get(PackedOut.channel(frame)).hash(frame);
+      } catch (IOException | RuntimeException e) {
+        refuse("unreadable value", e);
+        continue;
+      }
+      hash.add(3, ttl);
+      answers.add(pipeline.evalsha(sha, hash.subList(0, 1), hash.subList(1, hash.size())));
+      sent.add(frame);
+    }
+    pipeline.sync();
+    JedisDataException passing = null;
+    long now = System.currentTimeMillis();
+    for (int i = 0; i < answers.size(); i++) {
+      try {
+        answers.get(i).get();
+        written++;
+        long created = PackedOut.createdMs(sent.get(i));
+        if (created != 0) {
+          latency.add(now - created);
+        }
+      } catch (JedisDataException e) {
+        if (isPassing(e)) {
+          passing = e;
+        } else {
+          refuse("the key has another type, or the script failed", e);
+        }
+      }
+    }
+    if (passing != null) {
+      throw passing; // the whole pipeline is sent again; what was written is ignored by the script
+    }
+  }
+
+  private void refuse(String why, Exception e) {
+    if (refused++ % 1000 == 0) {
+      LOG.warn("a write to Redis is refused and dropped ({} so far): {}", refused, why, e);
+    }
+  }
+
+  private static boolean isPassing(JedisDataException e) {
+    for (String token : PASSING) {
+      if (String.valueOf(e.getMessage()).contains(token)) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  /** Latency and counters as a hash in Redis itself, where whoever reads the view can read them, in whatever process the job runs. */
+  private void meter(boolean last) throws IOException {
+    long now = System.nanoTime() / 1_000_000;
+    if (meterKey.isEmpty() || written == metered || now < nextMeter && !last) {
+      return;
+    }
+    nextMeter = now + METER_MS;
+    metered = written;
+    connect();
+    Map<String, String> fields = new HashMap<>();
+    fields.put("count", Long.toString(latency.count()));
+    fields.put("p50_ms", Long.toString(latency.quantile(0.50)));
+    fields.put("p99_ms", Long.toString(latency.quantile(0.99)));
+    fields.put("max_ms", Long.toString(latency.max()));
+    fields.put("written", Long.toString(written));
+    fields.put("pending", Integer.toString(pending.size()));
+    fields.put("retries", Long.toString(retries));
+    fields.put("stale", Long.toString(pending.dropped()));
+    fields.put("refused", Long.toString(refused));
+    Pipeline pipeline = jedis.pipelined();
+    pipeline.hset(meterKey, fields);
+    pipeline.expire(meterKey, METER_TTL_S);
+    pipeline.sync();
+  }
+
+  private void lastMeter() {
+    try {
+      if (jedis != null) {
+        meter(true);
+      }
+    } catch (IOException | RuntimeException e) {
+      LOG.debug("the last latency figures are not in Redis", e);
+    }
+  }
+
+  private void disconnect() {
+    try {
+      if (jedis != null) {
+        jedis.close();
+      }
+    } catch (RuntimeException e) {
+      LOG.debug("closing the Redis connection", e);
+    }
+    jedis = null;
+  }
+
+  private static byte[] ascii(long n) {
+    return Long.toString(n).getBytes(StandardCharsets.US_ASCII);
+  }
+}

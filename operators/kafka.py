@@ -1,0 +1,99 @@
+"""Kafka ends of a job: the telemetry source with its watermarks, and the exactly-once sink for all output channels.
+
+Both speak packed byte[] (see `schemas/packed.py`), so that nothing of a record passes through Python on the way to the kernel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pyflink.common import WatermarkStrategy
+from pyflink.datastream import DataStream, StreamExecutionEnvironment
+from pyflink.datastream.connectors.kafka import KafkaSource
+from pyflink.datastream.data_stream import DataStreamSink
+from pyflink.java_gateway import get_gateway
+
+from keepline.operators.spec import HOUR_MS, MAX_TIME_MS, MIN_TIME_MS
+
+TRANSACTION_TIMEOUT_MS = 900_000
+"""The broker's default limit, 15 minutes. The client's own default in Flink, an hour, is refused by such a broker."""
+
+
+def _java_list(items: Sequence[str]) -> Any:
+    values = get_gateway().jvm.java.util.ArrayList()
+    for item in items:
+        values.add(item)
+    return values
+
+
+def watermarks(
+    bound_ms: int = HOUR_MS, min_time_ms: int = MIN_TIME_MS, max_time_ms: int = MAX_TIME_MS, idle_ms: int = 0
+) -> WatermarkStrategy:
+    """Largest event time − bound − 1. A split silent for `idle_ms` follows the wall clock − bound; 0 = never, as replays of old data want.
+
+    With 0, a source subtask without a partition of its own holds event time back: keep the parallelism within the partitions.
+    """
+    return WatermarkStrategy(get_gateway().jvm.io.keepline.EventTimeWatermarks(bound_ms, min_time_ms, max_time_ms, idle_ms))
+
+
+def telemetry_source(
+    env: StreamExecutionEnvironment,
+    bootstrap_servers: str,
+    topics: Sequence[str],
+    group_id: str,
+    properties: Mapping[str, str] | None = None,
+    *,
+    bounded: bool = False,
+    start: str = "committed",
+    strategy: WatermarkStrategy | None = None,
+    uid: str = "telemetry",
+) -> DataStream:
+    """Records of `topics` as PACKED_IN byte[]; a record's topic index is its topic's place in `topics`.
+
+    `properties` go to the Kafka client as they are (security, fetch sizes). `start`: "committed" (of the group; earliest where there is
+    none), "earliest" or "latest". A restore goes on from the checkpoint whatever it says. `bounded`: up to what the topics hold at start.
+    """
+    jvm = get_gateway().jvm
+    offsets = jvm.org.apache.flink.connector.kafka.source.enumerator.initializer.OffsetsInitializer
+    reset = jvm.org.apache.kafka.clients.consumer.OffsetResetStrategy.EARLIEST
+    starts = {"committed": lambda: offsets.committedOffsets(reset), "earliest": offsets.earliest, "latest": offsets.latest}
+    if start not in starts:
+        msg = f"start {start!r}: expected one of {', '.join(starts)}"
+        raise ValueError(msg)
+    names = _java_list(topics)
+    builder = jvm.org.apache.flink.connector.kafka.source.KafkaSource.builder()
+    builder = builder.setBootstrapServers(bootstrap_servers).setTopics(names).setGroupId(group_id)
+    builder = builder.setStartingOffsets(starts[start]()).setDeserializer(jvm.io.keepline.PackedDeserializer(names))
+    for key, value in (properties or {}).items():
+        builder = builder.setProperty(key, value)
+    if bounded:
+        builder = builder.setBounded(offsets.latest())
+    source = KafkaSource(builder.build())
+    return env.from_source(source, strategy or watermarks(), uid).uid(uid)
+
+
+def exactly_once_sink(
+    frames: DataStream,
+    bootstrap_servers: str,
+    topics: Sequence[str],
+    transactional_prefix: str,
+    properties: Mapping[str, str] | None = None,
+    *,
+    chained: bool = False,
+    uid: str = "kafka-sink",
+) -> DataStreamSink:
+    """Write frames to `topics[channel]`, one transaction a checkpoint for all of them; read them with `read_committed`.
+
+    `transactional_prefix` must be this job's alone: two live jobs with one prefix fence each other. Unless `chained`, the sink has a task
+    thread of its own: its flush at a barrier waits for the broker, and that must not hold up the operator or Redis.
+    """
+    jvm = get_gateway().jvm
+    guarantee = jvm.org.apache.flink.connector.base.DeliveryGuarantee.EXACTLY_ONCE
+    builder = jvm.org.apache.flink.connector.kafka.sink.KafkaSink.builder().setBootstrapServers(bootstrap_servers)
+    builder = builder.setRecordSerializer(jvm.io.keepline.ChannelSerializer(_java_list(topics))).setDeliveryGuarantee(guarantee)
+    builder = builder.setTransactionalIdPrefix(transactional_prefix)
+    for key, value in {"transaction.timeout.ms": str(TRANSACTION_TIMEOUT_MS), **(properties or {})}.items():
+        builder = builder.setProperty(key, value)
+    sink = DataStreamSink(frames._j_data_stream.sinkTo(builder.build())).name(uid).uid(uid)
+    return sink if chained else sink.disable_chaining()

@@ -1,0 +1,94 @@
+"""The customer operator on a PyFlink DataStream: packed source records in, output frames out.
+
+`customer_stream` keys the stream by the record's key and attaches the JVM shell (`io.keepline.CustomerOperator`), which runs the Python
+module named to it in the TaskManager. `channel` picks one kind of output. Neither adds a hop through Python between operators: such a hop
+costs more than the kernel, and two embedded Python operators in one task deadlock.
+
+    records = telemetry_source(env, servers, ["telemetry"], group_id="churn")
+    frames = customer_stream(records, "keepline.operators.runtime", spec.dumps())
+    dead_letters = channel(frames, 3)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from pyflink.common import Types
+from pyflink.datastream import DataStream
+from pyflink.java_gateway import get_gateway
+
+MODULE = "keepline.operators.runtime"
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorOptions:
+    """Sizes and times of one subtask of the operator. Off-heap memory: capacity × state size + event_bytes + out_bytes."""
+
+    batch: int = 256
+    """Entries that one call of the kernel takes at most."""
+    linger_ms: int = 5
+    """How long an event may wait for its batch to fill, in milliseconds; 0 runs each event alone."""
+    capacity: int = 50_000
+    """States kept in memory; the others are read from Flink's keyed state when they are needed."""
+    event_bytes: int = 2 << 20
+    """Bytes of events a batch holds. It grows by itself for a single larger event."""
+    out_bytes: int = 4 << 20
+    """Bytes of output a call may produce; a batch that needs more takes several calls."""
+    bound_ms: int = 3_600_000
+    """B, the bound of disorder of event times in milliseconds: the spec's and the watermarks' own."""
+    spread_states: int = 0
+    """States written back after each batch, so that a barrier finds fewer; 0 writes only at barriers. See `spread_after_ms`."""
+    spread_after_ms: int = 500
+    """Only states that have been dirty for so long are written between barriers."""
+
+    def __post_init__(self) -> None:
+        """Refuse sizes that cannot work."""
+        if not 1 <= self.batch < self.capacity:
+            msg = f"capacity {self.capacity} must be larger than batch {self.batch}, which must be at least 1"
+            raise ValueError(msg)
+        for name in ("event_bytes", "out_bytes"):
+            if getattr(self, name) < 1 << 16:
+                msg = f"{name} is {getattr(self, name)}; expected at least {1 << 16}"
+                raise ValueError(msg)
+
+
+def packed_type() -> Any:
+    """The Java type of packed records and frames: byte[]."""
+    return Types.PRIMITIVE_ARRAY(Types.BYTE()).get_java_type_info()
+
+
+def customer_stream(
+    source: DataStream,
+    module: str,
+    spec: bytes,
+    options: OperatorOptions | None = None,
+    *,
+    uid: str = "customer",
+    name: str = "customer",
+) -> DataStream:
+    """Attach the operator to a stream of PACKED_IN byte[]; returns the stream of PACKED_OUT byte[], every channel in it.
+
+    `module` exposes `entry` (see `keepline.operators.runtime`); `spec` is handed to it as it is. `uid` names the state in savepoints.
+    """
+    o = options or OperatorOptions()
+    jvm = get_gateway().jvm
+    configuration = jvm.org.apache.flink.configuration.Configuration()
+    operator = jvm.io.keepline.CustomerOperator(
+        configuration, module, spec, o.batch, o.linger_ms, o.capacity, o.event_bytes, o.out_bytes, o.bound_ms
+    ).spreadWriteBack(o.spread_states, o.spread_after_ms)
+    keyed = source._j_data_stream.keyBy(jvm.io.keepline.PackedKey(), Types.STRING().get_java_type_info())
+    stream = DataStream(keyed.transform(name, packed_type(), operator))
+    return stream.uid(uid).name(name)
+
+
+def channel(stream: DataStream, *indices: int) -> DataStream:
+    """The frames of these channels of `customer_stream` (0 to 63), filtered in the JVM."""
+    if not indices or not all(0 <= index < 64 for index in indices):
+        msg = f"channels {indices}: expected one or more numbers from 0 to 63"
+        raise ValueError(msg)
+    mask = sum(1 << index for index in set(indices))
+    mask -= 1 << 64 if mask >> 63 else 0
+    jvm = get_gateway().jvm
+    # Py4J passes a small int as an Integer, which Java widens for a primitive long.
+    return DataStream(stream._j_data_stream.filter(jvm.io.keepline.ChannelFilter(mask)))
