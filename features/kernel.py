@@ -21,7 +21,9 @@ from typing import TYPE_CHECKING
 from keepline.features.aggregators import bills, formulas, memory, newest, windows
 from keepline.features.layout import I_LAST_BAND, MAGIC, STATE_VERSION, W_IDENTITY, W_NEWEST, W_NOW, W_TIMER_AT
 from keepline.features.plan import P_LATENESS, P_RETENTION, P_SET, P_SIZE
+from keepline.features.words import get, put, put_count
 from keepline.schemas.jit import njit
+from keepline.schemas.mem import address
 from keepline.schemas.status import DUPLICATE, LATE, OK
 
 if TYPE_CHECKING:
@@ -38,74 +40,101 @@ _windows_add, _windows_read, _windows_start = windows.add, windows.read, windows
 
 
 @njit
+def _zero(state: int, ints: int) -> None:
+    for word in range(get(ints, P_SIZE) >> 3):
+        put(state, word, 0)
+
+
+@njit
+def _silent(state: int, t: int, ints: int) -> bool:
+    return get(state, W_IDENTITY) != 0 and t - get(state, W_NEWEST) >= get(ints, P_RETENTION)
+
+
+@njit
+def _admit(state: int, t: int, id_hash: int, ints: int) -> int:
+    if get(state, W_IDENTITY) == 0:
+        return OK
+    behind = get(state, W_NEWEST) - t
+    if -behind >= get(ints, P_RETENTION):
+        # A Flink timer may be outstanding; forgetting that would let the customer have two.
+        timer = get(state, W_TIMER_AT)
+        _zero(state, ints)
+        put(state, W_TIMER_AT, timer)
+        return OK
+    if _remembers(state, id_hash):
+        return DUPLICATE
+    return LATE if behind > get(ints, P_LATENESS) else OK
+
+
+@njit
+def _init(state: int, t: int, ints: int) -> None:
+    put(state, W_IDENTITY, MAGIC | get(ints, P_SET) << 16 | STATE_VERSION << 32)
+    put(state, W_NEWEST, t)
+    put(state, W_NOW, t)
+    put_count(state, 4 * I_LAST_BAND, -1)
+    _windows_start(state, t, ints)
+    _newest_start(state, ints)
+    _bills_start(state, ints)
+
+
+@njit
+def _update(state: int, event: int, t: int, id_hash: int, ri: int, rf: int, rn: int, ints: int) -> None:
+    if get(state, W_IDENTITY) == 0:
+        _init(state, t, ints)
+    _remember(state, id_hash)
+    put(state, W_NEWEST, max(get(state, W_NEWEST), t))
+    now = max(get(state, W_NOW), t)
+    put(state, W_NOW, now)
+    _windows_add(state, event, t, ri, rf, ints)
+    _newest_take(state, event, t, ri, rf, ints)
+    _bills_take(state, event, t, now, ri, rf, rn, ints)
+
+
+@njit
+def _read(state: int, now: int, ints: int, floats: int, x: int) -> None:
+    _windows_read(state, now, ints, x)
+    _newest_read(state, now, ints, floats, x)
+    _bills_read(state, now, ints, x)
+    _formulas_read(ints, floats, x)
+
+
+@njit
 def exists(s64: I64, base: int) -> bool:
     """Whether the customer has a state."""
-    return s64[(base >> 3) + W_IDENTITY] != 0
+    return get(address(s64) + base, W_IDENTITY) != 0
 
 
 @njit
 def drop(s64: I64, base: int, ints: I64) -> None:
     """Forget the customer: all bytes zero."""
-    for word in range(base >> 3, (base + ints[P_SIZE]) >> 3):
-        s64[word] = 0
+    _zero(address(s64) + base, address(ints))
 
 
 @njit
 def silent(s64: I64, base: int, t: int, ints: I64) -> bool:
     """Whether the silence from the newest accepted event to `t` reaches the retention, so that the state is to be dropped."""
-    return exists(s64, base) and t - s64[(base >> 3) + W_NEWEST] >= ints[P_RETENTION]
+    return _silent(address(s64) + base, t, address(ints))
 
 
 @njit
 def admit(s64: I64, base: int, t: int, id_hash: int, ints: I64) -> int:
     """OK, DUPLICATE or LATE. Changes nothing, except that a state silent for the retention is dropped (its timer stays)."""
-    if not exists(s64, base):
-        return OK
-    if silent(s64, base, t, ints):
-        # A Flink timer may be outstanding; forgetting that would let the customer have two.
-        timer = s64[(base >> 3) + W_TIMER_AT]
-        drop(s64, base, ints)
-        s64[(base >> 3) + W_TIMER_AT] = timer
-        return OK
-    if _remembers(s64, base, id_hash):
-        return DUPLICATE
-    if s64[(base >> 3) + W_NEWEST] - t > ints[P_LATENESS]:
-        return LATE
-    return OK
+    return _admit(address(s64) + base, t, id_hash, address(ints))
 
 
 @njit
 def init(s32: I32, s64: I64, base: int, t: int, ints: I64) -> None:
     """Start a state with its first event at `t`; the bytes are zero, but for `timer_at`."""
-    word = base >> 3
-    s64[word + W_IDENTITY] = MAGIC | ints[P_SET] << 16 | STATE_VERSION << 32
-    s64[word + W_NEWEST] = t
-    s64[word + W_NOW] = t
-    s32[(base >> 2) + I_LAST_BAND] = -1
-    _windows_start(s64, base, t, ints)
-    _newest_start(s64, base, ints)
-    _bills_start(s64, base, ints)
+    _init(address(s64) + base, t, address(ints))
 
 
 @njit
 def update(s32: I32, s64: I64, sf: F64, base: int, event: int, t: int, id_hash: int, ri: I64, rf: F64, rn: U8, ints: I64) -> None:
     """Apply one admitted event of type id `event`; starts the state if there is none."""
-    word = base >> 3
-    if not exists(s64, base):
-        init(s32, s64, base, t, ints)
-    _remember(s32, s64, base, id_hash)
-    s64[word + W_NEWEST] = max(s64[word + W_NEWEST], t)
-    now = max(s64[word + W_NOW], t)
-    s64[word + W_NOW] = now
-    _windows_add(s32, s64, sf, base, event, t, ri, rf, ints)
-    _newest_take(s64, sf, base, event, t, ri, rf, ints)
-    _bills_take(s64, sf, base, event, t, now, ri, rf, rn, ints)
+    _update(address(s64) + base, event, t, id_hash, address(ri), address(rf), address(rn), address(ints))
 
 
 @njit
 def read(s32: I32, s64: I64, sf: F64, base: int, now: int, ints: I64, floats: F64, x: F64) -> None:
-    """Fill `x` (float64, one per feature) with the row at `now` ≥ the state's `now`; changes no state."""
-    _windows_read(s32, s64, sf, base, now, ints, x)
-    _newest_read(s64, sf, base, now, ints, floats, x)
-    _bills_read(s64, sf, base, now, ints, x)
-    _formulas_read(ints, floats, x)
+    """Fill `x` (float64, one per feature, contiguous) with the row at `now` ≥ the state's `now`; changes no state."""
+    _read(address(s64) + base, now, address(ints), address(floats), address(x))

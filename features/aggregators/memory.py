@@ -2,32 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from keepline.features.layout import I_MEMORY_NEXT, MEMORY, W_MEMORY
+from keepline.features.words import get, get_count, put, put_count
 from keepline.schemas.jit import njit
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    I32, I64 = NDArray, NDArray
 
 
 @njit
-def remembers(s64: I64, base: int, id_hash: int) -> bool:
+def remembers(state: int, id_hash: int) -> bool:
     """Whether the event id is among the last 32 accepted."""
-    at = (base >> 3) + W_MEMORY
     found = 0
-    # Counting instead of leaving early lets the compiler compare eight at a time.
+    # Counting instead of leaving early lets the compiler compare several at a time.
     for i in range(MEMORY):
-        found += s64[at + i] == id_hash
+        found += get(state, W_MEMORY + i) == id_hash
     return found > 0
 
 
 @njit
-def remember(s32: I32, s64: I64, base: int, id_hash: int) -> None:
+def remember(state: int, id_hash: int) -> None:
     """Take the place of the oldest."""
-    place = (base >> 2) + I_MEMORY_NEXT
-    slot = s32[place] & (MEMORY - 1)
-    s64[(base >> 3) + W_MEMORY + slot] = id_hash
-    s32[place] = (slot + 1) & (MEMORY - 1)
+    slot = get_count(state, 4 * I_MEMORY_NEXT) & (MEMORY - 1)
+    put(state, W_MEMORY + slot, id_hash)
+    put_count(state, 4 * I_MEMORY_NEXT, (slot + 1) & (MEMORY - 1))

@@ -5,8 +5,6 @@ Record row: word of the time (the fields follow, float64), number of fields, reg
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from keepline.features.layout import FLAG_ENDED, NONE, W_IDENTITY
 from keepline.features.plan import (
     P_AGE,
@@ -21,56 +19,53 @@ from keepline.features.plan import (
     P_RECORDS,
     P_SINCE,
 )
+from keepline.features.words import get, get_float, put, put_float
 from keepline.schemas.catalog import NREG
 from keepline.schemas.jit import njit
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    F64, I64 = NDArray, NDArray
 
 RECORD_ROW = 3 + NREG
 
 
 @njit
-def start(s64: I64, base: int, ints: I64) -> None:
+def start(state: int, ints: int) -> None:
     """No event of any type yet."""
-    for i in range(ints[P_N_RECORDS]):
-        s64[(base >> 3) + ints[ints[P_RECORDS] + i * RECORD_ROW]] = NONE
+    for i in range(get(ints, P_N_RECORDS)):
+        put(state, get(ints, get(ints, P_RECORDS) + i * RECORD_ROW), NONE)
 
 
 @njit
-def take(s64: I64, sf: F64, base: int, event: int, t: int, ri: I64, rf: F64, ints: I64) -> None:
+def take(state: int, event: int, t: int, ri: int, rf: int, ints: int) -> None:
     """Keep the event if it is the newest of its type."""
-    row = ints[ints[P_RECORD_OF] + event]
+    row = get(ints, get(ints, P_RECORD_OF) + event)
     if row < 0:
         return
-    word = (base >> 3) + ints[row]
-    if t < s64[word]:
+    word = get(ints, row)
+    if t < get(state, word):
         return
-    s64[word] = t
-    for i in range(ints[row + 1]):
-        sf[word + 1 + i] = rf[ints[row + 3 + i]]
-    ended = ints[row + 2]
+    put(state, word, t)
+    for i in range(get(ints, row + 1)):
+        put_float(state, word + 1 + i, get_float(rf, get(ints, row + 3 + i)))
+    ended = get(ints, row + 2)
     if ended >= 0:
-        identity = (base >> 3) + W_IDENTITY
-        s64[identity] = (s64[identity] & ~FLAG_ENDED) | (FLAG_ENDED if ri[ended] else 0)
+        flag = FLAG_ENDED if get(ri, ended) else 0
+        put(state, W_IDENTITY, (get(state, W_IDENTITY) & ~FLAG_ENDED) | flag)
 
 
-@njit
-def read(s64: I64, sf: F64, base: int, now: int, ints: I64, floats: F64, x: F64) -> None:
+@njit(error_model="numpy")
+def read(state: int, now: int, ints: int, floats: int, x: int) -> None:
     """Write times since, ages and fields into the row."""
-    word = base >> 3
-    for op in range(ints[P_SINCE], ints[P_SINCE] + 3 * ints[P_N_SINCE], 3):
-        t, constant = s64[word + ints[op + 1]], ints[op + 2]
-        cap = floats[constant + 1]
-        x[ints[op]] = cap if t == NONE else min((now - t) / floats[constant], cap)
-    for op in range(ints[P_AGE], ints[P_AGE] + 4 * ints[P_N_AGE], 4):
+    for op in range(get(ints, P_SINCE), get(ints, P_SINCE) + 3 * get(ints, P_N_SINCE), 3):
+        t, constant = get(state, get(ints, op + 1)), get(ints, op + 2)
+        value = get_float(floats, constant + 1)
+        if t != NONE:
+            value = min((now - t) / get_float(floats, constant), value)
+        put_float(x, get(ints, op), value)
+    for op in range(get(ints, P_AGE), get(ints, P_AGE) + 4 * get(ints, P_N_AGE), 4):
         # In float64, because the field is any long: an integer difference could overflow.
-        age = (float(now) - sf[word + ints[op + 2]]) / floats[ints[op + 3]]
-        x[ints[op]] = 0.0 if s64[word + ints[op + 1]] == NONE else max(age, 0.0)
-    for op in range(ints[P_FIELD], ints[P_FIELD] + 2 * ints[P_N_FIELD], 2):
-        x[ints[op]] = sf[word + ints[op + 1]]
-    for op in range(ints[P_IS], ints[P_IS] + 4 * ints[P_N_IS], 4):
-        holds = s64[word + ints[op + 1]] != NONE and sf[word + ints[op + 2]] == ints[op + 3]
-        x[ints[op]] = 1.0 if holds else 0.0
+        age = (float(now) - get_float(state, get(ints, op + 2))) / get_float(floats, get(ints, op + 3))
+        put_float(x, get(ints, op), 0.0 if get(state, get(ints, op + 1)) == NONE else max(age, 0.0))
+    for op in range(get(ints, P_FIELD), get(ints, P_FIELD) + 2 * get(ints, P_N_FIELD), 2):
+        put_float(x, get(ints, op), get_float(state, get(ints, op + 1)))
+    for op in range(get(ints, P_IS), get(ints, P_IS) + 4 * get(ints, P_N_IS), 4):
+        holds = get(state, get(ints, op + 1)) != NONE and get_float(state, get(ints, op + 2)) == get(ints, op + 3)
+        put_float(x, get(ints, op), 1.0 if holds else 0.0)

@@ -16,7 +16,6 @@ event — predicate register, mask, value register, column; read — slot of the
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
 
 from keepline.features.plan import (
     P_N_RINGS,
@@ -35,12 +34,9 @@ from keepline.features.plan import (
     R_SUMS,
     RING_ROW,
 )
+from keepline.features.words import get, get_count, get_float, put, put_count, put_float
 from keepline.schemas.jit import njit
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    F64, I32, I64 = NDArray, NDArray, NDArray
+from keepline.schemas.mem import load_f64, store_f64
 
 LARGEST = sys.float_info.max
 
@@ -51,118 +47,137 @@ def finite(value: float) -> float:
     return min(max(value, -LARGEST), LARGEST)
 
 
-@njit
-def start(s64: I64, base: int, t: int, ints: I64) -> None:
+@njit(error_model="numpy")
+def start(state: int, t: int, ints: int) -> None:
     """Put every head at the bucket of the first event; the buckets are zero already."""
-    for i in range(ints[P_N_RINGS]):
-        row = ints[P_RINGS] + i * RING_ROW
-        hop = ints[row + R_HOP]
-        s64[(base >> 3) + ints[row + R_HEAD]] = t // hop * hop
+    for i in range(get(ints, P_N_RINGS)):
+        row = get(ints, P_RINGS) + i * RING_ROW
+        hop = get(ints, row + R_HOP)
+        put(state, get(ints, row + R_HEAD), t // hop * hop)
 
 
 @njit
-def buckets_sum(s32: I32, sf: F64, base: int, ints: I64, row: int, head: int, is_float: int, offset: int, j0: int, j1: int, total: float) -> float:
-    """`total` plus the buckets j0 to j1 places behind the head (inclusive), newest to oldest. j1 < number of buckets."""
-    n, width = ints[row + R_BUCKETS], ints[row + R_BYTES]
-    first = base + ints[row + R_BASE] + offset
-    slot = head - j0
+def float_sum(state: int, place: int, n: int, width: int, slot: int, count: int, total: float) -> float:
+    """`total` plus `count` buckets from `slot` on, newest to oldest; `place` is the byte offset of the column in slot 0."""
     if slot < 0:
         slot += n
-    for _ in range(j1 - j0 + 1):
-        at = first + slot * width
-        total += sf[at >> 3] if is_float else float(s32[at >> 2])
-        slot -= 1
-        if slot < 0:
-            slot = n - 1
+    for at in range(place + slot * width, place + max(slot - count, -1) * width, -width):
+        total += load_f64(state, at)
+    for at in range(place + (n - 1) * width, place + (n - 1 - count + slot + 1) * width, -width):
+        total += load_f64(state, at)
     return total
 
 
 @njit
-def refresh(s32: I32, sf: F64, base: int, ints: I64, row: int, head: int, column: int) -> None:
-    """Make a column's cached sums again from its closed buckets."""
-    total, done = 0.0, 0
-    for i in range(ints[column + 3]):
-        cache = ints[column + 2] + 2 * i
-        total = buckets_sum(s32, sf, base, ints, row, head, ints[column], ints[column + 1], done + 1, ints[cache], total)
-        done = ints[cache]
-        sf[(base >> 3) + ints[cache + 1]] = finite(total)
+def count_sum(state: int, place: int, n: int, width: int, slot: int, count: int, total: int) -> int:
+    """The same for counters."""
+    if slot < 0:
+        slot += n
+    for at in range(place + slot * width, place + max(slot - count, -1) * width, -width):
+        total += get_count(state, at)
+    for at in range(place + (n - 1) * width, place + (n - 1 - count + slot + 1) * width, -width):
+        total += get_count(state, at)
+    return total
 
 
 @njit
-def advance(s32: I32, s64: I64, sf: F64, base: int, t: int, ints: I64, row: int) -> None:
+def refresh(state: int, ints: int, row: int, head: int, column: int) -> None:
+    """Make a column's cached sums again from its closed buckets."""
+    n, width = get(ints, row + R_BUCKETS), get(ints, row + R_BYTES)
+    place = get(ints, row + R_BASE) + get(ints, column + 1)
+    is_float = get(ints, column)
+    total, counted, done = 0.0, 0, 0
+    for cache in range(get(ints, column + 2), get(ints, column + 2) + 2 * get(ints, column + 3), 2):
+        closed = get(ints, cache)
+        if is_float:
+            total = float_sum(state, place, n, width, head - 1 - done, closed - done, total)
+        else:
+            counted = count_sum(state, place, n, width, head - 1 - done, closed - done, counted)
+            total = float(counted)
+        put_float(state, get(ints, cache + 1), finite(total))
+        done = closed
+
+
+@njit(error_model="numpy")
+def advance(state: int, t: int, ints: int, row: int) -> None:
     """Move the head to the bucket of `t`, which is at or beyond its end; clear at most one round of the ring."""
-    hop, n, words = ints[row + R_HOP], ints[row + R_BUCKETS], ints[row + R_BYTES] >> 3
-    at = (base >> 3) + ints[row + R_HEAD]
-    moved = (t - s64[at]) // hop
-    head = s64[at + 1]
-    first = (base + ints[row + R_BASE]) >> 3
+    hop, n, words = get(ints, row + R_HOP), get(ints, row + R_BUCKETS), get(ints, row + R_BYTES) >> 3
+    at = get(ints, row + R_HEAD)
+    moved = (t - get(state, at)) // hop
+    head = get(state, at + 1)
+    first = get(ints, row + R_BASE) >> 3
     for _ in range(min(moved, n)):
         head += 1
         if head == n:
             head = 0
         for word in range(first + head * words, first + (head + 1) * words):
-            s64[word] = 0
-    s64[at] += moved * hop
-    s64[at + 1] = head
-    for i in range(ints[row + R_N_COLUMNS]):
-        refresh(s32, sf, base, ints, row, head, ints[row + R_COLUMNS] + 4 * i)
+            put(state, word, 0)
+    put(state, at, get(state, at) + moved * hop)
+    put(state, at + 1, head)
+    columns = get(ints, row + R_COLUMNS)
+    for column in range(columns, columns + 4 * get(ints, row + R_N_COLUMNS), 4):
+        refresh(state, ints, row, head, column)
 
 
-@njit
-def add(s32: I32, s64: I64, sf: F64, base: int, event: int, t: int, ri: I64, rf: F64, ints: I64) -> None:
+@njit(error_model="numpy")
+def add(state: int, event: int, t: int, ri: int, rf: int, ints: int) -> None:
     """Take one accepted event of type id `event`; every ring's head moves, whether or not the ring measures the type."""
-    rings = ints[P_N_RINGS]
+    rings = get(ints, P_N_RINGS)
     for i in range(rings):
-        row = ints[P_RINGS] + i * RING_ROW
-        hop = ints[row + R_HOP]
-        at = (base >> 3) + ints[row + R_HEAD]
+        row = get(ints, P_RINGS) + i * RING_ROW
+        at = get(ints, row + R_HEAD)
         behind = 0
-        ahead = t - s64[at]
-        if ahead >= hop:
-            advance(s32, s64, sf, base, t, ints, row)
+        ahead = t - get(state, at)
+        if ahead >= get(ints, row + R_HOP):
+            advance(state, t, ints, row)
         elif ahead < 0:
-            behind = (-ahead - 1) // hop + 1
-            if behind >= ints[row + R_BUCKETS]:
+            behind = (-ahead - 1) // get(ints, row + R_HOP) + 1
+            if behind >= get(ints, row + R_BUCKETS):
                 continue  # no window of this ring reaches it, now or later
-        head = s64[at + 1]
+        ops = get(ints, P_OPS) + 2 * (event * rings + i)
+        first = get(ints, ops)
+        head = get(state, at + 1)
         slot = head - behind
         if slot < 0:
-            slot += ints[row + R_BUCKETS]
-        bucket = base + ints[row + R_BASE] + slot * ints[row + R_BYTES]
-        ops = ints[P_OPS] + 2 * (event * rings + i)
-        for k in range(ints[ops + 1]):
-            op = ints[ops] + 4 * k
-            register = ints[op]
-            if register >= 0 and not (ints[op + 1] >> ri[register]) & 1:
+            slot += get(ints, row + R_BUCKETS)
+        bucket = get(ints, row + R_BASE) + slot * get(ints, row + R_BYTES)
+        for op in range(first, first + 4 * get(ints, ops + 1), 4):
+            register = get(ints, op)
+            if register >= 0 and not (get(ints, op + 1) >> get(ri, register)) & 1:
                 continue
-            column = ints[op + 3]
-            place = bucket + ints[column + 1]
-            if ints[column]:
-                sf[place >> 3] = finite(sf[place >> 3] + rf[ints[op + 2]])
+            column = get(ints, op + 3)
+            place = bucket + get(ints, column + 1)
+            if get(ints, column):
+                store_f64(state, place, finite(load_f64(state, place) + get_float(rf, get(ints, op + 2))))
             else:
-                s32[place >> 2] += 1
+                put_count(state, place, get_count(state, place) + 1)
             if behind > 0:
-                refresh(s32, sf, base, ints, row, head, column)
+                refresh(state, ints, row, head, column)
 
 
-@njit
-def read(s32: I32, s64: I64, sf: F64, base: int, now: int, ints: I64, x: F64) -> None:
+@njit(error_model="numpy")
+def read(state: int, now: int, ints: int, x: int) -> None:
     """Write every windowed sum at `now` (not before the newest event) into the row."""
-    word = base >> 3
-    for i in range(ints[P_N_RINGS]):
-        row = ints[P_RINGS] + i * RING_ROW
-        hop, head = ints[row + R_HOP], s64[word + ints[row + R_HEAD] + 1]
-        sums, counts = ints[row + R_SUMS], ints[row + R_COUNTS]
-        ahead = now - s64[word + ints[row + R_HEAD]]
-        if ahead < hop:
-            bucket = base + ints[row + R_BASE] + head * ints[row + R_BYTES]
-            for op in range(sums, sums + 4 * ints[row + R_N_SUMS], 4):
-                x[ints[op]] = finite(sf[word + ints[op + 1]] + sf[(bucket + ints[op + 2]) >> 3])
-            for op in range(counts, counts + 4 * ints[row + R_N_COUNTS], 4):
-                x[ints[op]] = sf[word + ints[op + 1]] + s32[(bucket + ints[op + 2]) >> 2]
+    for i in range(get(ints, P_N_RINGS)):
+        row = get(ints, P_RINGS) + i * RING_ROW
+        at = get(ints, row + R_HEAD)
+        head, ahead = get(state, at + 1), now - get(state, at)
+        n, width, base = get(ints, row + R_BUCKETS), get(ints, row + R_BYTES), get(ints, row + R_BASE)
+        sums, counts = get(ints, row + R_SUMS), get(ints, row + R_COUNTS)
+        sums_end, counts_end = sums + 4 * get(ints, row + R_N_SUMS), counts + 4 * get(ints, row + R_N_COUNTS)
+        if ahead < get(ints, row + R_HOP):
+            bucket = base + head * width
+            for op in range(sums, sums_end, 4):
+                total = get_float(state, get(ints, op + 1)) + load_f64(state, bucket + get(ints, op + 2))
+                put_float(x, get(ints, op), finite(total))
+            for op in range(counts, counts_end, 4):
+                counted = get_float(state, get(ints, op + 1)) + get_count(state, bucket + get(ints, op + 2))
+                put_float(x, get(ints, op), counted)
             continue
-        gone = ahead // hop
-        for op in range(sums, sums + 4 * ints[row + R_N_SUMS], 4):
-            x[ints[op]] = finite(buckets_sum(s32, sf, base, ints, row, head, 1, ints[op + 2], 0, ints[op + 3] - gone, 0.0))
-        for op in range(counts, counts + 4 * ints[row + R_N_COUNTS], 4):
-            x[ints[op]] = buckets_sum(s32, sf, base, ints, row, head, 0, ints[op + 2], 0, ints[op + 3] - gone, 0.0)
+        gone = ahead // get(ints, row + R_HOP)
+        for op in range(sums, sums_end, 4):
+            left = max(get(ints, op + 3) - gone + 1, 0)
+            put_float(x, get(ints, op), finite(float_sum(state, base + get(ints, op + 2), n, width, head, left, 0.0)))
+        for op in range(counts, counts_end, 4):
+            left = max(get(ints, op + 3) - gone + 1, 0)
+            put_float(x, get(ints, op), float(count_sum(state, base + get(ints, op + 2), n, width, head, left, 0)))
