@@ -13,6 +13,7 @@ from keepline.schemas.mem import load_u8, load_u32, load_u64
 
 _SEED = np.uint64(0x9E3779B97F4A7C15)
 _K = np.uint64(0xD6E8FEB86659FD93)
+_M = np.uint64(0xFF51AFD7ED558CCD)
 _ONES = np.uint64(0x0101010101010101)
 _HIGHS = np.uint64(0x8080808080808080)
 _SHIFT = np.uint64(32)
@@ -34,8 +35,10 @@ def _tail(buf: Any, pos: int, n: int) -> Any:
 
 @njit(forceinline=True)
 def _mix(h: Any, word: Any) -> Any:
-    # Both steps are one-to-one, so texts of one length that differ in one word never meet.
+    # Each step is one-to-one, so texts of one length that differ in one word never meet. Two multiplications: after one, a difference in
+    # a word's last byte reaches so few bits that the next word cancels it now and then (88 times in 40,000 ids of the form e000000000001).
     h = (h ^ word) * _K
+    h = (h ^ (h >> _SHIFT)) * _M
     return h ^ (h >> _SHIFT)
 
 
@@ -149,5 +152,6 @@ def hash64_of(text: str | bytes) -> int:
         words.append(data[0] | data[n >> 1] << 8 | data[-1] << 16 | int(_FILL))
     for word in [*words, 0]:
         h = (h ^ word) * int(_K) & limit
+        h = (h ^ h >> 32) * int(_M) & limit
         h ^= h >> 32
     return h or 1
