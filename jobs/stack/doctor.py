@@ -68,9 +68,7 @@ def maven() -> Check:
     found = shutil.which("mvn")
     if found:
         return Check("Maven", True, found)
-    return Check(
-        "Maven", False, "mvn is not on the PATH", "install Maven (Debian: apt-get install maven), or install the wheel, which has the jar"
-    )
+    return Check("Maven", False, "mvn is not on the PATH", "install Maven (Debian: apt-get install maven), or the wheel, which has the jar")
 
 
 def job_jar() -> Check:
@@ -140,7 +138,7 @@ def kafka(bootstrap_servers: str) -> Check:
         brokers = client.list_topics(timeout=PATIENCE).brokers
     except KafkaException as error:
         reason = error.args[0].str() if error.args else str(error)
-        fix = "start Kafka, or correct --bootstrap-servers (host:port, as the broker's advertised.listeners say); check firewall and TLS settings"
+        fix = "start Kafka, or correct --bootstrap-servers (host:port); check advertised.listeners, firewall and TLS"
         return Check("Kafka", False, f"no answer from {bootstrap_servers} within {PATIENCE:.0f} s: {reason}", fix)
     return Check("Kafka", True, f"{len(brokers)} broker(s) at {bootstrap_servers}")
 
@@ -156,7 +154,7 @@ def redis(url: str) -> Check:
     place = f"{parts.hostname or '?'}:{parts.port or 6379}"
     try:
         client = Redis.from_url(url, socket_timeout=PATIENCE, socket_connect_timeout=PATIENCE)
-        version = str(client.info("server")["redis_version"])
+        version = str(dict(client.info("server"))["redis_version"])  # type: ignore[arg-type]  # redis-py types it for asyncio too
     except AuthenticationError as error:
         return Check(
             "Redis", False, f"{place} refused us: {error}", "give user and password in the URL: redis://user:password@host:port/db"

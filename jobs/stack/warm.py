@@ -24,10 +24,10 @@ def main() -> int:
         events = Path(name) / "events.jsonl"
         events.write_text(EVENTS, encoding="utf-8")
         for command in (
-            ["features", "churn", "--events", events, "--at", "2026-01-04T00:00:00Z", "--out", f"{name}/rows.csv"],
-            ["replay", "retention", "--events", events, "--out", f"{name}/out"],
+            ["features", "churn", "--events", str(events), "--at", "2026-01-04T00:00:00Z", "--out", f"{name}/rows.csv"],
+            ["replay", "retention", "--events", str(events), "--out", f"{name}/out"],
         ):
-            done = subprocess.run([KEEPLINE, *command], capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+            done = subprocess.run([str(KEEPLINE), *command], capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
             if done.returncode:
                 sys.stderr.write(f"compiling the kernels failed in `keepline {command[0]}`:\n{done.stdout}{done.stderr}")
                 return 1
