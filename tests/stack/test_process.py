@@ -21,7 +21,8 @@ from keepline.jobs.stack.process import Child
 folder = Path(sys.argv[1])
 def start():
     global child
-    child = Child("shell", ["sh", "-c", "sleep 600 & echo $$ $! > $0/pids.new; mv $0/pids.new $0/pids; wait", folder], folder / "log", owned=folder)
+    script = "sleep 600 & echo $$ $! > $0/pids.new; mv $0/pids.new $0/pids; wait"
+    child = Child("shell", ["sh", "-c", script, folder], folder / "log", owned=folder)
 thread = threading.Thread(target=start); thread.start(); thread.join()
 time.sleep(0.2)
 assert child.running
@@ -86,7 +87,7 @@ def test_stop_asks_first_and_kills_after_the_grace(tmp_path: Path) -> None:
         polite.wait_until(lambda: "up" in polite.tail(), 5)
         polite.stop()
         assert (polite.status, polite.tail()) == (3, "up\nbye")
-    stubborn = Child("stubborn", ["sh", "-c", "trap '' TERM; echo up; while :; do sleep 0.05; done"], tmp_path / "stubborn")
+    stubborn = Child("stubborn", ["sh", "-c", f"trap '' TERM; {wait}"], tmp_path / "stubborn")
     stubborn.wait_until(lambda: "up" in stubborn.tail(), 5)
     start = time.monotonic()
     stubborn.stop(grace=0.3)
@@ -97,15 +98,21 @@ def test_stop_asks_first_and_kills_after_the_grace(tmp_path: Path) -> None:
 def test_errors_carry_the_log(tmp_path: Path) -> None:
     with pytest.raises(StackError, match="No such file"):
         Child("missing", [tmp_path / "missing"], tmp_path / "log")
-    with Child("failing", ["sh", "-c", "echo out of luck; exit 7"], tmp_path / "log2") as failing:
-        with pytest.raises(StackError, match=r"failing ended with status 7(.|\n)*out of luck"):
-            failing.wait_until(lambda: False, 5)
+    failing = Child("failing", ["sh", "-c", "echo out of luck; exit 7"], tmp_path / "log2")
+    with pytest.raises(StackError, match=r"failing ended with status 7(.|\n)*out of luck"):
+        failing.wait_until(lambda: False, 5)
     with Child("slow", ["sleep", "600"], tmp_path / "log3") as slow, pytest.raises(StackError, match="slow was not ready after"):
         slow.wait_until(lambda: False, 0.1)
 
 
 def test_a_tied_process_ends_with_its_holder() -> None:
-    script = "import sys, time; from keepline.jobs.stack.process import tie; t = tie(int(sys.argv[1]), grace=0.2); print('tied', flush=True); time.sleep(600)"
+    script = """
+import sys, time
+from keepline.jobs.stack.process import tie
+hold = tie(int(sys.argv[1]), grace=0.2)
+print("tied", flush=True)
+time.sleep(600)
+"""
     other = subprocess.Popen(["sleep", "600"])
     holder = subprocess.Popen([sys.executable, "-c", script, str(other.pid)], stdout=subprocess.PIPE)
     assert holder.stdout is not None
