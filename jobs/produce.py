@@ -88,10 +88,10 @@ def produce(  # noqa: PLR0913 — one parameter an option of the command
     sender = Sender(servers, topic, properties(given), rate)
     bad = 0
     for line in read_events(paths, type_name):
-        if isinstance(line.result, Ok):
-            sender.send(line.result.customer_id.encode(), line.result.value, line.result.event_time)
+        if isinstance(line.event, Ok):
+            sender.send(line.event.customer_id.encode(), line.event.value, line.event.event_time)
         else:
             bad += 1
-            rejected(f"{line.file}:{line.number}: {line.result.reason.name}: {line.result.message}")
+            rejected(f"{line.file}:{line.number}: {line.event.reason.name}: {line.event.message}")
     sender.flush()
     return {"sent": sender.sent, "rejected": bad}

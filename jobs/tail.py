@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -10,7 +9,8 @@ from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaExcepti
 from confluent_kafka import KafkaError as ClientError
 
 from keepline.jobs.kafka_client import KafkaError, properties, reader
-from keepline.operators import records as outputs
+from keepline.schemas.catalog import OUTPUT_NAMES
+from keepline.schemas.records import RecordError, to_record
 
 METADATA_SECONDS = 10
 
@@ -22,9 +22,10 @@ def as_record(message: Message) -> dict[str, Any]:
     if value is None:
         return {"key": (key or b"").decode(errors="replace"), "tombstone": True}
     try:
-        return outputs.readable(value)
-    except (ValueError, KeyError, EOFError, IndexError):
-        return {"key": base64.b64encode(key or b"").decode(), "value": base64.b64encode(value).decode()}
+        name, record = to_record(value)
+    except RecordError:
+        return {"key": key or b"", "value": value}
+    return record if name in OUTPUT_NAMES else {"type": name} | record
 
 
 def messages(

@@ -21,10 +21,11 @@ from keepline.operators import layout as at
 from keepline.operators.frames import template
 from keepline.operators.spec import OperatorSpec
 from keepline.schemas import packed
-from keepline.operators.records import encode
 from keepline.schemas.catalog import EVENT_TYPES
 from keepline.schemas.decode import registers
+from keepline.schemas.messages import message
 from keepline.schemas.programs import compile_programs
+from keepline.schemas.records import from_record
 from keepline.schemas.status import Reason
 
 Bytes = npt.NDArray[np.uint8]
@@ -149,7 +150,7 @@ class CustomerKernel:
         state[quiet], state[made] = contact.quiet_until, contact.interventions
         key = candidate.customer_id.encode()
         for channel, name, record in ((packed.INTERVENTIONS, "Intervention", intervention), (packed.DECISIONS, "Decision", decision)):
-            self._put(channel, key, encode(name, record), sequence, as_of, created)
+            self._put(channel, key, from_record(name, record), sequence, as_of, created)
 
     def _reject(self, line: int) -> None:
         entry, status, etype, field, newest, event_time = map(int, self._rejects[line])
@@ -170,12 +171,20 @@ class CustomerKernel:
                 "newest_time": newest,
                 "behind_ms": newest - event_time,
             }
-            self._put(packed.LATE_EVENTS, record.key, encode("LateEvent", late), created=record.created_ms)
+            self._put(packed.LATE_EVENTS, record.key, from_record("LateEvent", late), created=record.created_ms)
             return
         dead = where | {
             "value_length": record.value_length,
             "value_sha256": record.value_sha256,
             "reason": Reason(status).name,
-            "message": message(status, etype, field, record),
+            "message": self._message(status, etype, field, record),
         }
-        self._put(packed.DEAD_LETTERS, record.key, encode("DeadLetter", dead), created=record.created_ms)
+        self._put(packed.DEAD_LETTERS, record.key, from_record("DeadLetter", dead), created=record.created_ms)
+
+    def _message(self, status: int, etype: int, field: int, record: packed.Unpacked) -> str:
+        spec = self.spec
+        return message(
+            status, etype, field, record.value,
+            key=record.key, bounds=(spec.min_time_ms, spec.max_time_ms), ahead_ms=spec.ahead_ms,
+            value_length=record.value_length, currency=spec.currency,
+        )  # fmt: skip

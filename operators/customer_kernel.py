@@ -6,8 +6,8 @@ threshold a line of `candidates`; Python turns both into frames after the call (
 begun when `out` has room for all it may produce, so a full buffer ends the call early and the caller comes again.
 
 Arrays come in groups, plain tuples of one kind:
-`views` = (int32, int64, float64) over the block of states; `regs` = the decoded registers; `programs`, `plan` = the
-tables of the decoder and of the feature set; `model` = (kind, coef, center); `row` = (x, contrib, top).
+`views` = (int32, int64, float64) over the block of states; `regs` = the decoded registers; `programs` the
+decoder's tables, `plan` = (ints, floats) the feature set's; `model` = (kind, coef, center); `row` = (x, contrib, top).
 """
 
 from __future__ import annotations
@@ -169,7 +169,7 @@ def validate(buf, key_pos, key_len, value_pos, value_len, oversized, wall, progr
     if oversized:
         return OVERSIZED, -1, -1
     ri, rf, rs, rn = regs
-    status, etype, reg = decode(buf, value_pos, value_pos + value_len, *programs, ri, rf, rs, rn)
+    status, etype, reg = decode(buf, value_pos, value_pos + value_len, programs, ri, rf, rs, rn)
     if status != OK:
         return status, etype, reg
     if not same_bytes(buf, key_pos, key_len, buf, rs[0, 0], rs[0, 1]):

@@ -20,7 +20,7 @@ def tail(
     Example: keepline tail retention.interventions --no-follow
     """
     from keepline.jobs.tail import records  # noqa: PLC0415
-    import json  # noqa: PLC0415
+    from keepline.schemas.records import to_json  # noqa: PLC0415
 
     for record in records(topic, bootstrap_servers, kafka or [], follow=follow, latest=latest, limit=limit):
-        typer.echo(json.dumps(record, ensure_ascii=False))
+        typer.echo(to_json(record))

@@ -1,0 +1,51 @@
+"""A manifest with a weight on every churn feature, so that a wrong feature is a wrong score."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from keepline.features.churn import CHURN
+from keepline.models.manifest import METRICS, dump
+from keepline.models.manifest import Manifest
+
+SCALE = {"call_seconds": 0.002, "data_mb": 0.001, "last_bill": 0.01, "monthly": 0.01, "hours_since": 0.001, "days_since": 0.004, "bill_rise": 0.01, "tenure": 0.0005}
+
+
+def manifest(threshold: float = 0.6, intercept: float = -0.4) -> dict[str, Any]:
+    """Bands at 0.3 and the threshold; log1p on counts and sums, identity on the rest."""
+    terms, baseline = [], {}
+    for place, name in enumerate(CHURN.names):
+        log = name.startswith(("calls", "call_seconds", "data_mb", "messages", "dropped"))
+        sign = 1 if place % 2 else -1
+        size = 0.12 if log else next((v for stem, v in SCALE.items() if name.startswith(stem)), 0.25)
+        terms.append(
+            {
+                "name": name,
+                "transform": "log1p" if log else "identity",
+                "coefficient": sign * size * (1 + place / 50),
+                "center": 0.1 * place,
+            }
+        )
+        quantiles = dict.fromkeys(("0.0", "0.01", "0.05", "0.1", "0.25", "0.5", "0.75", "0.9", "0.95", "0.99", "1.0"), 20.0)
+        baseline[name] = {"missing": 0.0, "mean": 1.0, "std": 1.0, "min": 0.0, "max": 9.0, "quantiles": quantiles}
+    spread = {name: {"mean": 0.5, "std": 0.0} for name in METRICS}
+    raw = {
+        "model_id": "churn-test",
+        "version": 3,
+        "feature_set": {"name": "churn", "version": 1},
+        "note": "a model of the tests",
+        "columns": list(CHURN.names),
+        "terms": terms,
+        "categories": [],
+        "intercept": intercept,
+        "threshold": threshold,
+        "bands": (0.3, threshold),
+        "baseline": baseline,
+        "metrics": spread,
+        "metrics_at_threshold": spread,
+        "data": {"features_sha256": "", "labels_sha256": "", "rows": 1, "base_rate": 0.5},
+        "created": {"command": "test", "versions": {}},
+        "joblib_sha256": "",
+    }
+    return json.loads(dump(Manifest(**raw)))
