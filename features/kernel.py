@@ -4,19 +4,20 @@ Per event: decode → validate (schemas) → `admit` (silence, duplicate, late) 
 later `now` (a tick, a training row) only reads. Control types never arrive here; any other type counts for duplicates,
 newest and `now`, whether or not the feature set looks at it.
 
-Arguments, the same everywhere: `s32, s64, sf` views of the state block and `base`, the customer's byte offset
-(`features/layout.py`); `ri, rf, rn` the decoded registers; `ints, floats` the plan. Nothing raises; nothing depends on a
-clock, on randomness or on how events are batched.
+Arguments, the same everywhere: `s32, s64, sf` views of the state block (all three, though one would do, since callers hold
+them together) and `base`, the customer's byte offset in it (`features/layout.py`); `ri, rf, rn` the decoded registers; `ints,
+floats` the plan. Nothing raises; nothing depends on a clock, on randomness or on how events are batched.
 
-Of the header this module owns identity, flags, newest, now and the memory, and sets `last_band` to −1 in a new state; ticks,
+Of the header this module owns identity, flags, newest, now and the memory, and sets `last_band` to -1 in a new state; ticks,
 timers, sequence and emission belong to the operator.
 
-Boundaries: a state is dropped when t − newest ≥ retention; an event is late when newest − t > lateness.
+Boundaries: a state is dropped when t - newest ≥ retention; an event is late when newest - t > lateness.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import numpy as np
+from numpy.typing import NDArray
 
 from keepline.features.aggregators import bills, formulas, memory, newest, windows
 from keepline.features.layout import I_LAST_BAND, MAGIC, STATE_VERSION, W_IDENTITY, W_NEWEST, W_NOW, W_TIMER_AT
@@ -26,10 +27,10 @@ from keepline.schemas.jit import njit
 from keepline.schemas.mem import address
 from keepline.schemas.status import DUPLICATE, LATE, OK
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    F64, I32, I64, U8 = NDArray, NDArray, NDArray, NDArray
+F64 = NDArray[np.float64]
+I32 = NDArray[np.int32]
+I64 = NDArray[np.int64]
+U8 = NDArray[np.uint8]
 
 # Compiled code takes functions by their own names, not through modules.
 _bills_read, _bills_start, _bills_take = bills.read, bills.start, bills.take
@@ -123,18 +124,18 @@ def admit(s64: I64, base: int, t: int, id_hash: int, ints: I64) -> int:
 
 
 @njit
-def init(s32: I32, s64: I64, base: int, t: int, ints: I64) -> None:
+def init(s32: I32, s64: I64, base: int, t: int, ints: I64) -> None:  # noqa: ARG001
     """Start a state with its first event at `t`; the bytes are zero, but for `timer_at`."""
     _init(address(s64) + base, t, address(ints))
 
 
 @njit
-def update(s32: I32, s64: I64, sf: F64, base: int, event: int, t: int, id_hash: int, ri: I64, rf: F64, rn: U8, ints: I64) -> None:
+def update(s32: I32, s64: I64, sf: F64, base: int, event: int, t: int, id_hash: int, ri: I64, rf: F64, rn: U8, ints: I64) -> None:  # noqa: ARG001
     """Apply one admitted event of type id `event`; starts the state if there is none."""
     _update(address(s64) + base, event, t, id_hash, address(ri), address(rf), address(rn), address(ints))
 
 
 @njit
-def read(s32: I32, s64: I64, sf: F64, base: int, now: int, ints: I64, floats: F64, x: F64) -> None:
+def read(s32: I32, s64: I64, sf: F64, base: int, now: int, ints: I64, floats: F64, x: F64) -> None:  # noqa: ARG001
     """Fill `x` (float64, one per feature, contiguous) with the row at `now` ≥ the state's `now`; changes no state."""
     _read(address(s64) + base, now, address(ints), address(floats), address(x))

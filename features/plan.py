@@ -178,7 +178,8 @@ class _Compiler:
         for feature in self.set.features:
             slot = self.slot[feature.name]
             if isinstance(feature, Rise):
-                rises.append((slot, self.operand(feature, feature.measure, feature.short), self.operand(feature, feature.measure, feature.double)))
+                short = self.operand(feature, feature.measure, feature.short)
+                rises.append((slot, short, self.operand(feature, feature.measure, feature.double)))
             elif isinstance(feature, Trend):
                 short = self.operand(feature, feature.measure, feature.short)
                 long = self.operand(feature, feature.measure, feature.long)
@@ -199,9 +200,9 @@ class _Compiler:
                     self.ints.extend((closed, word))
                 rows.append((int(column.measure.value is not None), column.offset, caches, len(column.caches)))
             first = len(self.ints)
-            for j, (column, row) in enumerate(zip(ring.columns, rows, strict=True)):
-                columns[ring.hop, column.measure] = first + 4 * j
-                self.ints.extend(row)
+            for column, values in zip(ring.columns, rows, strict=True):
+                columns[ring.hop, column.measure] = len(self.ints)
+                self.ints.extend(values)
             reads: list[list[int]] = [[], []]
             for slot, measure, window in self.sums:
                 if window.hop == ring.hop:
@@ -219,7 +220,7 @@ class _Compiler:
         self.measures(columns)
 
     def measures(self, columns: dict[tuple[int, Measure], int]) -> None:
-        """Per (event type, ring): place and number of rows (predicate register or −1, mask, value register or −1, column)."""
+        """Per (event type, ring): place and number of rows (predicate register or -1, mask, value register or -1, column)."""
         index = self.table(P_OPS, [(0, 0)] * (len(EVENT_TYPES) * len(self.layout.rings)))
         for event in EVENT_TYPES:
             for i, ring in enumerate(self.layout.rings):
@@ -247,8 +248,9 @@ class _Compiler:
         return register, mask, value
 
     def records(self) -> None:
-        """Record rows: word of the time, number of fields, ended register or −1, NREG registers; and row by event type."""
-        rows, row_of = [], [-1] * len(EVENT_TYPES)
+        """Record rows: word of the time, number of fields, ended register or -1, NREG registers; and row by event type."""
+        rows: list[tuple[int, ...]] = []
+        row_of = [-1] * len(EVENT_TYPES)
         contract = self.set.contract
         for record in self.layout.records:
             what = f"Feature set {self.set.name!r}"
@@ -292,7 +294,7 @@ class _Compiler:
         return self.layout.record(event)
 
     def ledger(self) -> None:
-        """Words and registers of the ledger; FIGURES holds the slot of each figure, or −1."""
+        """Words and registers of the ledger; FIGURES holds the slot of each figure, or -1."""
         ints, ledger = self.ints, self.layout.ledger
         ints[P_BILL] = ints[P_PAYMENT] = -1
         figures = [-1] * len(FIGURES)

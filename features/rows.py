@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from keepline.features.kernel import admit, drop, exists, init, read, silent, update
 from keepline.features.layout import NEVER
@@ -29,10 +30,11 @@ from keepline.schemas.text import hash64
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from numpy.typing import NDArray
-
-    F64, I8, I32, I64, U8 = NDArray, NDArray, NDArray, NDArray, NDArray
-
+F64 = NDArray[np.float64]
+I8 = NDArray[np.int8]
+I32 = NDArray[np.int32]
+I64 = NDArray[np.int64]
+U8 = NDArray[np.uint8]
 DAY_AHEAD = 24 * 3_600_000
 BOUNDS = (631_152_000_000, 4_102_444_800_000)  # 1990-01-01 to 2100-01-01, epoch ms
 _CONTROL = np.array([event.control for event in EVENT_TYPES], np.uint8)
@@ -56,7 +58,7 @@ class Scan(NamedTuple):
     """What the first sweep found, one entry a record."""
 
     status: NDArray[np.uint8]  # a code of schemas.status
-    field: NDArray[np.int8]  # register of the offending field, or −1
+    field: NDArray[np.int8]  # register of the offending field, or -1
     time: NDArray[np.int64]  # event time, ms
     customer: NDArray[np.int64]  # hash of customer_id
     control: NDArray[np.uint8]  # 1: a control type, which makes no feature
@@ -88,8 +90,9 @@ class Rows:
 
 @njit
 def _scan(
-    buffer: U8, offsets: I64, lengths: I64, programs: Any, control_of: U8, limits: I64, regs: Any, status: U8, field: I8, time: I64, customer: I64, control: U8
-) -> None:
+    buffer: U8, offsets: I64, lengths: I64, programs: Any, control_of: U8, limits: I64, regs: Any,
+    status: U8, field: I8, time: I64, customer: I64, control: U8,
+) -> None:  # fmt: skip
     ri, rf, rs, rn = regs
     for i in range(offsets.shape[0]):
         code, kind, bad = decode(buffer, offsets[i], offsets[i] + lengths[i], programs, ri, rf, rs, rn)
@@ -112,7 +115,7 @@ def scan(
     n = len(batch.offsets)
     found = Scan(np.zeros(n, np.uint8), np.full(n, -1, np.int8), np.zeros(n, np.int64), np.zeros(n, np.int64), np.zeros(n, np.uint8))
     limits = np.array([*bounds, wall_clock, DAY_AHEAD], np.int64)
-    _scan(*batch, default_programs() if programs is None else programs, _CONTROL, limits, registers(), *found)
+    _scan(*batch, default_programs() if programs is None else programs, _CONTROL, limits, registers(), *found)  # type: ignore[arg-type]
     return found
 
 

@@ -1,5 +1,6 @@
 """One customer's state driven from Python, an event at a time: for tests, notebooks and questions. The kernel is the real one.
 
+Example:
     >>> from keepline.features.churn import CHURN
     >>> customer = Customer(CHURN)
     >>> customer.apply({"type": "Call", "event_id": "e1", "event_time": 0, "duration_s": 60.0}).name
@@ -36,7 +37,7 @@ class Customer:
     def __init__(self, feature_set: FeatureSet) -> None:
         self.plan = plan.compile(feature_set)
         self._bytes = np.zeros(self.plan.size, np.uint8)
-        self._s32, self._s64, self._sf = (self._bytes.view(kind) for kind in (np.int32, np.int64, np.float64))
+        self._s32, self._s64, self._sf = self._bytes.view(np.int32), self._bytes.view(np.int64), self._bytes.view(np.float64)
         self._ri, self._rf, self._rn = np.zeros(NREG, np.int64), np.zeros(NREG), np.zeros(NREG, np.uint8)
 
     @property

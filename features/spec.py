@@ -25,7 +25,7 @@ class FeatureError(KeeplineError):
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A sawtooth window: at `now` it covers `[floor((now − length) / hop) · hop, now]`."""
+    """A sawtooth window: at `now` it covers `[floor((now - length) / hop) · hop, now]`."""
 
     label: str
     length: int
@@ -60,7 +60,7 @@ class Windowed:
 
 @dataclass(frozen=True, slots=True)
 class Rise:
-    """A window's sum minus the sum of the stretch before it: `short − (double − short)`."""
+    """A window's sum minus the sum of the stretch before it: `short - (double - short)`."""
 
     name: str
     measure: Measure

@@ -1,6 +1,6 @@
 """The newest event of a type: its time and some fields. "Newest" is the largest event time; of two the same, the later to arrive.
 
-Record row: word of the time (the fields follow, float64), number of fields, register of "contract ended" or −1, registers.
+Record row: word of the time (the fields follow, float64), number of fields, register of "contract ended" or -1, registers.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ again from the buckets whenever the head moves or an event lands in a closed buc
 and the usual event touches two buckets and the caches. A row beyond the head (a tick, a training row) sums the same
 buckets in the same order without touching the state, so it is bit-equal to what a moved head would give.
 
-Floors are towards −∞: heads are kept as start times, aligned when the first event arrives and moved by whole hops. Sums
+Floors are towards -∞: heads are kept as start times, aligned when the first event arrives and moved by whole hops. Sums
 saturate at the largest finite double instead of becoming infinite.
 
 Rows: ring — plan.R_…; column — float?, byte offset in a bucket, place and number of (closed buckets, cache word);

@@ -34,12 +34,13 @@ amounts = st.one_of(
 money = st.one_of(st.floats(-1e4, 1e4, allow_nan=False), st.sampled_from([0.0, 19.99, 1.7e308, -1.7e308]))
 bill_ids = st.sampled_from([f"b{i}" for i in range(12)] + [""])
 symbols = st.sampled_from
+KINDS = ["Call", "DataSession", "Message", "SupportContact", "Bill", "Bill", "Payment", "Payment", "Subscription", "Purchase"]
 
 
 @st.composite
 def fields(draw: st.DrawFn, t: int) -> dict[str, Any]:
     """The type and its own fields."""
-    kind = draw(symbols(["Call", "DataSession", "Message", "SupportContact", "Bill", "Bill", "Payment", "Payment", "Subscription", "Purchase"]))
+    kind = draw(symbols(KINDS))
     out: dict[str, Any] = {"type": kind}
     match kind:
         case "Call":

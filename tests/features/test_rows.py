@@ -35,9 +35,16 @@ def call(customer: str, event_id: str, t: int, **fields: Any) -> dict[str, Any]:
     return {"type": "Call", "customer_id": customer, "event_id": event_id, "event_time": t, "duration_s": 60.0} | fields
 
 
+def consent(customer: str, t: int) -> dict[str, Any]:
+    """A control type."""
+    own = {"purpose": "MARKETING", "status": "GRANTED"}
+    return {"type": "Consent", "customer_id": customer, "event_id": "1", "event_time": t} | own
+
+
 def asked(records: list[dict[str, Any]], queries: list[tuple[str, int]]) -> list[dict[str, float]]:
     """Rows by name."""
-    rows = compute_rows(PLAN, EventBatch.of([framed(r) for r in records]), [q[0] for q in queries], np.array([q[1] for q in queries], np.int64), bounds=ANY_TIME)
+    batch = EventBatch.of([framed(record) for record in records])
+    rows = compute_rows(PLAN, batch, [q[0] for q in queries], np.array([q[1] for q in queries], np.int64), bounds=ANY_TIME)
     return [dict(zip(CHURN.names, row, strict=True)) for row in rows.x.tolist()]
 
 
@@ -88,7 +95,7 @@ def test_statuses() -> None:
         good[:-1],
         framed(call("a", "4", T, duration_s=-1.0)),
         framed(call("a", "5", 4_102_444_800_001)),
-        framed({"type": "Consent", "customer_id": "z", "event_id": "1", "event_time": T, "purpose": "MARKETING", "status": "GRANTED"}),
+        framed(consent("z", T)),
     ]
     batch = EventBatch.of(values)
     rows = compute_rows(PLAN, batch, ["a"], np.array([T]))
@@ -105,8 +112,7 @@ def test_nothing_at_all() -> None:
 
 
 def test_control_types_move_nothing() -> None:
-    consent = {"type": "Consent", "customer_id": "a", "event_id": "1", "event_time": T + 500 * DAY, "purpose": "MARKETING", "status": "GRANTED"}
-    records = [call("a", "1", T), consent, call("a", "2", T + 1)]
+    records = [call("a", "1", T), consent("a", T + 500 * DAY), call("a", "2", T + 1)]
     assert asked(records, [("a", T + 1)])[0]["calls_24h"] == 2
 
 
