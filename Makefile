@@ -1,7 +1,7 @@
 # One command each for the demo and the tests; both set themselves up. Needs python3.11 with pip, JDK 17 and Maven.
 PYTHON ?= python3.11
 UV_VERSION := 0.13.9
-MVN ?= mvn -q -B -ntp
+MVN ?= mvn -q -B -ntp -Dstyle.color=never
 UV := .uv/bin/uv
 BIN := .venv/bin
 
@@ -67,7 +67,7 @@ clean: ## remove everything that setup and the builds made
 $(UV):
 	@echo "setup: uv $(UV_VERSION)"
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is not on the PATH: install Python 3.11, or name it: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)"; exit 1; }
-	@$(PYTHON) -m pip install -q --disable-pip-version-check --no-deps --target .uv uv==$(UV_VERSION)
+	@PIP_ROOT_USER_ACTION=ignore $(PYTHON) -m pip install -q --disable-pip-version-check --no-deps --target .uv uv==$(UV_VERSION)
 
 $(DEPS): | $(UV)
 	@echo "setup: Python packages"

@@ -81,9 +81,8 @@ def test_a_killed_guard_takes_the_server_with_it(tmp_path: Path) -> None:
 
 
 def test_stop_asks_first_and_kills_after_the_grace(tmp_path: Path) -> None:
-    with Child(
-        "polite", ["sh", "-c", "trap 'echo bye; exit 3' TERM; echo up; while :; do sleep 0.05; done"], tmp_path / "polite"
-    ) as polite:
+    wait = "echo up; while :; do sleep 0.05; done"
+    with Child("polite", ["sh", "-c", f"trap 'echo bye; exit 3' TERM; {wait}"], tmp_path / "polite") as polite:
         polite.wait_until(lambda: "up" in polite.tail(), 5)
         polite.stop()
         assert (polite.status, polite.tail()) == (3, "up\nbye")
