@@ -24,14 +24,14 @@ help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-8s %s\n", $$1, $$2}'
 
 setup: ## the environment in .venv, the job's jar, a Kafka broker's jars (a minute cold, a second when nothing changed)
-	@$(MAKE) --no-print-directory -j3 $(SELF) $(JAR) $(BROKER)
-	@$(MAKE) --no-print-directory $(WARM)
+	@$(MAKE) -s --no-print-directory -j3 $(SELF) $(JAR) $(BROKER)
+	@$(MAKE) -s --no-print-directory $(WARM)
 
 demo: setup ## customers of a public data set scored and saved, live: Kafka, Flink, Redis (two minutes)
 	@$(BIN)/keepline demo
 
 test: setup ## everything that CI checks: lint, types, layers, Java tests, Python tests
-	@$(MAKE) --no-print-directory check java python
+	@$(MAKE) -s --no-print-directory check java python
 
 check: lint types layers
 
@@ -71,7 +71,7 @@ $(UV):
 
 $(DEPS): | $(UV)
 	@echo "setup: Python packages"
-	@test -x $(BIN)/python || $(UV) venv -q --python $(PYTHON) .venv
+	@test -x $(BIN)/python || $(UV) venv -q --allow-existing --python $(PYTHON) .venv
 	@VIRTUAL_ENV=.venv $(UV) pip install -q --require-hashes -r requirements.lock
 	$(call done,dependencies)
 

@@ -29,7 +29,7 @@ def main() -> int:
         ):
             done = subprocess.run([str(KEEPLINE), *command], capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
             if done.returncode:
-                sys.stderr.write(f"compiling the kernels failed in `keepline {command[0]}`:\n{done.stdout}{done.stderr}")
+                sys.stderr.write(f"compiling the kernels failed in `keepline {command[0]}`:\n{done.stdout}{done.stderr[-2000:]}")
                 return 1
     sys.stdout.write(f"setup: kernels compiled in {time.monotonic() - start:.0f} s\n")
     return 0
