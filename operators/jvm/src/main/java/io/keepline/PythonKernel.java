@@ -6,8 +6,10 @@ import pemja.core.PythonInterpreter;
 /**
  * The Python side of the operator, reached through one function: {@code entry(op, a, b, c, d, data)} of the configured module.
  *
- * <p>One function name, ever, per interpreter: pemja 0.5.7 releases the previous function once too often when another name is invoked,
- * which crashes the JVM, sometimes much later. So every operation goes through {@code entry}, and nothing else is ever invoked.
+ * <p><b>pemja 0.5.7 releases a reference it does not own</b>: it remembers the function it last invoked without taking a reference, and gives
+ * one back when another name is invoked or the interpreter is closed. With two names in turn the JVM crashes, sometimes much later; with one
+ * name, the module's function is freed when the job restarts in the same TaskManager, and the next interpreter imports what was put in its
+ * place. So all operations go through one name, and {@link #load} gives the function one reference more for each interpreter.
  */
 final class PythonKernel {
   private static final int OPEN = 0;
@@ -41,7 +43,9 @@ final class PythonKernel {
   }
 
   static void load(PythonInterpreter interpreter, String module) {
-    interpreter.exec("from " + module + " import entry as " + ENTRY);
+    interpreter.exec("from " + module + " import entry as " + ENTRY + "\n"
+        + "import ctypes as _ctypes\n"
+        + "_ctypes.pythonapi.Py_IncRef(_ctypes.py_object(" + ENTRY + "))\n"); // for the release at close, see above
   }
 
   /** Hands over the addresses; called again, with no batch running, when the batch buffer had to grow. Compiles the kernels. */

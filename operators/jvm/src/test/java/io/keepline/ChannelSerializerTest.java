@@ -1,0 +1,61 @@
+package io.keepline;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.nio.charset.StandardCharsets;
+import java.util.List;
+import org.apache.kafka.clients.producer.ProducerRecord;
+import org.junit.jupiter.api.Test;
+
+/** Frames to Kafka records. */
+public class ChannelSerializerTest {
+  public static byte[] frame(int channel, String key, byte[] value, long asOf, long sequence, long created) {
+    byte[] k = key.getBytes(StandardCharsets.UTF_8);
+    byte[] frame = new byte[PackedOut.HEADER + k.length + (value == null ? 0 : value.length)];
+    PackedIn.INT.set(frame, 0, frame.length);
+    frame[PackedOut.CHANNEL] = (byte) channel;
+    PackedIn.LONG.set(frame, PackedOut.SEQUENCE, sequence);
+    PackedIn.LONG.set(frame, PackedOut.AS_OF, asOf);
+    PackedIn.LONG.set(frame, PackedOut.CREATED_MS, created);
+    PackedIn.INT.set(frame, PackedOut.KEY_LENGTH, k.length);
+    PackedIn.INT.set(frame, PackedOut.VALUE_LENGTH, value == null ? -1 : value.length);
+    System.arraycopy(k, 0, frame, PackedOut.HEADER, k.length);
+    if (value != null) {
+      System.arraycopy(value, 0, frame, PackedOut.HEADER + k.length, value.length);
+    }
+    return frame;
+  }
+
+  private final ChannelSerializer serializer = new ChannelSerializer(List.of("scores", "interventions"));
+
+  @Test
+  void routesByChannelAndKeepsTheTimeOfCreation() {
+    ProducerRecord<byte[], byte[]> record = serializer.serialize(frame(1, "c", new byte[] {9}, 1, 2, 1234), null, null);
+    assertEquals("interventions", record.topic());
+    assertArrayEquals(new byte[] {'c'}, record.key());
+    assertArrayEquals(new byte[] {9}, record.value());
+    assertEquals("1234", new String(record.headers().lastHeader("created_ms").value(), StandardCharsets.US_ASCII));
+    assertNull(record.timestamp());
+  }
+
+  @Test
+  void anUnknownTimeHasNoHeaderAnEmptyKeyIsNoneAndATombstoneHasNoValue() {
+    ProducerRecord<byte[], byte[]> record = serializer.serialize(frame(0, "", null, 1, 2, 0), null, null);
+    assertFalse(record.headers().iterator().hasNext());
+    assertNull(record.key());
+    assertNull(record.value());
+    assertThrows(IllegalStateException.class, () -> serializer.serialize(frame(2, "c", null, 1, 2, 0), null, null));
+  }
+
+  @Test
+  void theFilterPassesItsChannelsOnly() {
+    ChannelFilter filter = new ChannelFilter(1L << 1 | 1L << 63);
+    assertTrue(filter.filter(frame(1, "", null, 0, 0, 0)) && filter.filter(frame(63, "", null, 0, 0, 0)));
+    assertFalse(filter.filter(frame(0, "", null, 0, 0, 0)));
+  }
+}

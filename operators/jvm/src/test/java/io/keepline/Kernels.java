@@ -1,0 +1,107 @@
+package io.keepline;
+
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.stream.Stream;
+import org.apache.flink.api.common.typeinfo.Types;
+import org.apache.flink.configuration.Configuration;
+import org.apache.flink.python.PythonOptions;
+import org.apache.flink.runtime.checkpoint.OperatorSubtaskState;
+import org.apache.flink.streaming.api.watermark.Watermark;
+import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
+import org.apache.flink.streaming.util.KeyedOneInputStreamOperatorTestHarness;
+import org.junit.jupiter.api.Assumptions;
+
+/** The operator under test, around {@code src/test/python/counting_kernel.py} in an embedded interpreter. */
+final class Kernels {
+  private Kernels() {}
+
+  /** What a test varies; the rest is usual. */
+  static final class Settings {
+    String spec = "{}";
+    int batch = 8;
+    long linger = 5;
+    int capacity = 100;
+    int eventBytes = 1 << 16;
+    int outBytes = 1 << 16;
+    int maxParallelism = 16;
+    int parallelism = 1;
+    int subtask = 0;
+    OperatorSubtaskState state;
+    int spread;
+  }
+
+  /** One output frame of the counting kernel. */
+  record Out(int channel, String key, int count, int batch, long watermark) {}
+
+  static final class Harness extends KeyedOneInputStreamOperatorTestHarness<String, byte[], byte[]> {
+    Harness(CustomerOperator operator, Settings s) throws Exception {
+      super(operator, new PackedKey(), Types.STRING, s.maxParallelism, s.parallelism, s.subtask);
+    }
+
+    void event(String key, String command) throws Exception {
+      processElement(new StreamRecord<>(record(key, command)));
+    }
+
+    /** Frames emitted since the last call; watermarks as the number alone. */
+    List<Object> drain() {
+      List<Object> all = new ArrayList<>();
+      for (Object o : getOutput()) {
+        all.add(o instanceof Watermark ? ((Watermark) o).getTimestamp() : out(((StreamRecord<?>) o).getValue()));
+      }
+      getOutput().clear();
+      return all;
+    }
+
+    List<Integer> counts() {
+      return drain().stream().filter(Out.class::isInstance).map(o -> ((Out) o).count()).toList();
+    }
+
+    OperatorSubtaskState checkpoint() throws Exception {
+      getOperator().prepareSnapshotPreBarrier(1);
+      return snapshot(1, 1);
+    }
+  }
+
+  static Harness open(Settings s) throws Exception {
+    Path python = Path.of(System.getProperty("keepline.python"));
+    Assumptions.assumeTrue(Files.isExecutable(python), () -> "skipped: there is no Python at " + python + "; make setup provides it");
+    Configuration config = new Configuration();
+    config.set(PythonOptions.PYTHON_EXECUTABLE, python.toString());
+    config.set(PythonOptions.PYTHON_PATH, sitePackages(python) + ":" + System.getProperty("keepline.test.python.path"));
+    CustomerOperator operator = new CustomerOperator(config, "counting_kernel", s.spec.getBytes(StandardCharsets.UTF_8), s.batch, s.linger,
+        s.capacity, s.eventBytes, s.outBytes, 3_600_000L).spreadWriteBack(s.spread, 0);
+    Harness harness = new Harness(operator, s);
+    harness.setup();
+    if (s.state != null) {
+      harness.initializeState(s.state);
+    }
+    harness.open();
+    return harness;
+  }
+
+  private static String sitePackages(Path python) throws IOException {
+    try (Stream<Path> lib = Files.list(python.getParent().resolveSibling("lib"))) {
+      return lib.filter(p -> p.getFileName().toString().startsWith("python3")).findFirst().orElseThrow().resolve("site-packages").toString();
+    }
+  }
+
+  static byte[] record(String key, String command) {
+    return PackedDeserializer.pack(0, 0, 0, 0, 0, key.getBytes(StandardCharsets.ISO_8859_1), command.getBytes(StandardCharsets.UTF_8));
+  }
+
+  private static Object out(Object frame) {
+    byte[] b = (byte[]) frame;
+    String key = PackedOut.key(b) == null ? "" : new String(PackedOut.key(b), StandardCharsets.ISO_8859_1);
+    String value = new String(PackedOut.value(b), StandardCharsets.UTF_8);
+    if (value.startsWith("x")) {
+      return new Out(PackedOut.channel(b), key, (int) PackedOut.sequence(b), -value.length(), 0);
+    }
+    String[] parts = value.split(" ");
+    return new Out(PackedOut.channel(b), key, Integer.parseInt(parts[0]), Integer.parseInt(parts[1]), Long.parseLong(parts[2]));
+  }
+}
