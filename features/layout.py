@@ -99,6 +99,7 @@ class Layout:
     rings: list[Ring]
     records: list[Record]
     ledger: Ledger | None
+    hot: int  # bytes from the start that nearly every event touches
     summary: int  # word
     bills: int  # word: number of kept bills; then `keep` rows of BILL_WORDS, oldest first
     size: int
@@ -193,12 +194,13 @@ def lay_out(feature_set: FeatureSet) -> Layout:
         word += 1 + len(record.fields)
     summary = word
     word += SUMMARY_WORDS if ledger else 0
+    hot = word * 8
     for ring in rings:
         ring.base = word * 8
         word += ring.buckets * ring.bucket_bytes // 8
     bills = word
     word += 1 + ledger.keep * BILL_WORDS if ledger else 0
-    return Layout(rings, records, ledger, summary, bills, size=-(-word * 8 // ALIGN) * ALIGN)
+    return Layout(rings, records, ledger, hot, summary, bills, size=-(-word * 8 // ALIGN) * ALIGN)
 
 
 def migrate(state: bytes, feature_set: FeatureSet) -> bytes:
