@@ -98,8 +98,8 @@ def _check_levels(texts: pd.Series, cells: pd.Series, path: Path) -> None:
         raise TrainingDataError(msg)
 
 
-def build(columns: Columns, seed: int) -> Pipeline:
-    """Build the unfitted pipeline."""
+def build(columns: Columns, seed: int, c: float) -> Pipeline:
+    """Build the unfitted pipeline; `c` is the inverse strength of the L2 penalty."""
 
     def numbers(*steps: tuple[str, Any]) -> Pipeline:
         return Pipeline([("missing", SimpleImputer(strategy="median")), *steps, ("scale", StandardScaler())])
@@ -112,7 +112,7 @@ def build(columns: Columns, seed: int) -> Pipeline:
         ("text", OneHotEncoder(handle_unknown="ignore"), list(columns.text)),
     ]
     transform = ColumnTransformer([part for part in parts if part[2]])
-    return Pipeline([("columns", transform), ("model", LogisticRegression(max_iter=10_000, random_state=seed))])
+    return Pipeline([("columns", transform), ("model", LogisticRegression(C=c, max_iter=10_000, random_state=seed))])
 
 
 def fold(pipeline: Pipeline, columns: Columns, rows: pd.DataFrame) -> tuple[list[Term], list[Category], float]:

@@ -17,6 +17,7 @@ def train(  # noqa: PLR0913 — one parameter an option
     seed: Annotated[int, typer.Option(help="Seed of the five folds.")] = 42,
     model_id: Annotated[str, typer.Option(help="Name of the model in scores.")] = "churn",
     version: Annotated[int, typer.Option(help="Version of the model in scores.")] = 1,
+    c: Annotated[float, typer.Option("--c", help="Inverse strength of the L2 penalty: smaller keeps weights smaller.")] = 1.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
     """Train and validate a churn model; write it and its report.
@@ -27,7 +28,7 @@ def train(  # noqa: PLR0913 — one parameter an option
     from keepline.models.train import Options  # noqa: PLC0415
     from keepline.models.train import train as run  # noqa: PLC0415
 
-    found = run(features, labels, out, Options(threshold, medium, seed, model_id, version))
+    found = run(features, labels, out, Options(threshold, medium, seed, model_id, version, c))
     if as_json:
         import json  # noqa: PLC0415
 
