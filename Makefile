@@ -57,7 +57,8 @@ lock: $(UV) ## requirements.lock anew from pyproject.toml; versions stay unless 
 	@$(UV) pip compile -q pyproject.toml --group stack --group dev --universal --python-version 3.11 --generate-hashes --no-header \
 		$(if $(UPGRADE),--upgrade) -o requirements.lock
 
-wheel: setup ## dist/keepline-*.whl with the jar inside
+wheel: $(UV) ## dist/keepline-*.whl with the jar inside
+	@$(MAKE) -s --no-print-directory $(JAR)
 	@$(UV) build -q --wheel --out-dir dist .
 
 clean: ## remove everything that setup and the builds made

@@ -1,4 +1,4 @@
-"""hatchling's build hook: the wheel carries the job's jar, so that installing it needs neither Maven nor a JDK's compiler.
+"""hatchling's build hook: the wheel carries the job's jar and flink-conf/, so that installing it needs neither Maven nor a JDK's compiler.
 
 Builds the jar with Maven where it is absent. An editable install leaves it where Maven puts it.
 """
@@ -30,3 +30,4 @@ class JarHook(BuildHookInterface[Any]):
             command = [maven, "-q", "-B", "-f", str(jar.parents[1] / "pom.xml"), "package", "-DskipTests"]
             subprocess.run(command, check=True)
         build_data["force_include"][str(jar)] = IN_WHEEL
+        build_data["force_include"][str(Path(self.root) / "flink-conf")] = "keepline/flink-conf"
