@@ -1,5 +1,9 @@
 """The embedded Flink cluster: real processes, jobs through `flink run`, a TaskManager lost and replaced, nothing left behind."""
 
+import os
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from keepline.jobs.stack.flink import FlinkCluster
+from keepline.jobs.stack.flink import FlinkCluster, python_path
 from keepline.jobs.stack.process import StackError
 
 # An endless job whose Python function runs in the TaskManager's embedded interpreter and imports our package there.
@@ -93,3 +97,21 @@ def test_a_script_that_fails_is_shown(flink: FlinkCluster, tmp_path: Path) -> No
     script.write_text("raise SystemExit('no such option')\n")
     with pytest.raises(StackError, match=r"(?s)submitted no job.*no such option"):
         flink.submit(script)
+
+
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL])
+def test_a_local_runs_jvm_ends_with_its_parent(end: signal.Signals, tmp_path: Path) -> None:
+    script = tmp_path / "local.py"
+    job = JOB.replace('env.execute("endless")', 'env.execute_async("endless")')
+    tied = "from keepline.jobs.stack.gateway import tie_gateway\nhold = tie_gateway(grace=0.5)\n"
+    script.write_text(f"{tied}{job}\nprint('started', flush=True)\nimport time; time.sleep(600)\n")
+    env = {**os.environ, "PYTHONPATH": python_path()}
+    parent = subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=env)
+    assert parent.stdout is not None
+    assert any(line == b"started\n" for line in parent.stdout)
+    below = psutil.Process(parent.pid).children(recursive=True)
+    assert "java" in {each.name() for each in below}
+    parent.send_signal(end)
+    parent.wait(20)
+    _, alive = psutil.wait_procs(below, timeout=10)
+    assert not alive
