@@ -14,20 +14,21 @@ Also Avro's varint on the writing side (`put_long`, …), and `copy_bytes`.
 
 from typing import Any
 
-from llvmlite import ir
 from numba import types
+from numba.core import cgutils
 from numba.extending import intrinsic
 
 from keepline.schemas.jit import njit
 
 
-def _pointer(context: Any, builder: Any, array_type: Any, array: Any, position: Any, ll_type: Any) -> Any:
+def _pointer(context: Any, builder: Any, array_type: Any, array: Any, position: Any, value_type: Any) -> Any:
+    byte_pointer = context.get_value_type(types.uint8).as_pointer()
     if isinstance(array_type, types.Integer):
-        byte = builder.inttoptr(array, ir.IntType(8).as_pointer())
+        byte = builder.inttoptr(array, byte_pointer)
     else:
         data = context.make_array(array_type)(context, builder, array).data
-        byte = builder.bitcast(data, ir.IntType(8).as_pointer())
-    return builder.bitcast(builder.gep(byte, [position]), ll_type.as_pointer())
+        byte = builder.bitcast(data, byte_pointer)
+    return builder.bitcast(builder.gep(byte, [position]), context.get_value_type(value_type).as_pointer())
 
 
 def _is_array(array: Any) -> bool:
@@ -41,14 +42,14 @@ def _memory(array: Any) -> Any:
     return array if _is_array(array) and array.ndim == 1 and array.dtype.bitwidth == 8 else None
 
 
-def _loader(name: str, ll_type: Any, value_type: Any) -> Any:
+def _loader(name: str, value_type: Any) -> Any:
     def load(typing_context: Any, array: Any, position: Any) -> Any:
         memory = _memory(array)
         if memory is None or not isinstance(position, types.Integer):
             return None
 
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            instruction = builder.load(_pointer(context, builder, signature.args[0], arguments[0], arguments[1], ll_type))
+            instruction = builder.load(_pointer(context, builder, signature.args[0], arguments[0], arguments[1], value_type))
             instruction.align = 1
             return instruction
 
@@ -58,7 +59,7 @@ def _loader(name: str, ll_type: Any, value_type: Any) -> Any:
     return intrinsic(load)
 
 
-def _storer(name: str, ll_type: Any, value_type: Any) -> Any:
+def _storer(name: str, value_type: Any) -> Any:
     def store(typing_context: Any, array: Any, position: Any, value: Any) -> Any:
         memory = _memory(array)
         if memory is None or not isinstance(position, types.Integer) or not isinstance(value, types.Number):
@@ -66,7 +67,7 @@ def _storer(name: str, ll_type: Any, value_type: Any) -> Any:
 
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             array_value, position_value, stored = arguments
-            pointer = _pointer(context, builder, signature.args[0], array_value, position_value, ll_type)
+            pointer = _pointer(context, builder, signature.args[0], array_value, position_value, value_type)
             instruction = builder.store(stored, pointer)
             instruction.align = 1
             return context.get_dummy_value()
@@ -90,23 +91,41 @@ def address(typing_context: Any, array: Any) -> Any:
     return types.intp(array), generate
 
 
-load_u8 = _loader("load_u8", ir.IntType(8), types.uint8)
-load_u16 = _loader("load_u16", ir.IntType(16), types.uint16)
-load_u32 = _loader("load_u32", ir.IntType(32), types.uint32)
-load_u64 = _loader("load_u64", ir.IntType(64), types.uint64)
-load_i32 = _loader("load_i32", ir.IntType(32), types.int32)
-load_i64 = _loader("load_i64", ir.IntType(64), types.int64)
-load_f64 = _loader("load_f64", ir.DoubleType(), types.float64)
-load_f32 = _loader("load_f32", ir.FloatType(), types.float32)
+@intrinsic
+def prefetch(typing_context: Any, at: Any) -> Any:
+    """Ask for the cache line at an address, to be read and written soon; a hint, never a fault."""
+    if not isinstance(at, types.Integer):
+        return None
 
-store_u8 = _storer("store_u8", ir.IntType(8), types.uint8)
-store_u16 = _storer("store_u16", ir.IntType(16), types.uint16)
-store_u32 = _storer("store_u32", ir.IntType(32), types.uint32)
-store_u64 = _storer("store_u64", ir.IntType(64), types.uint64)
-store_i32 = _storer("store_i32", ir.IntType(32), types.int32)
-store_i64 = _storer("store_i64", ir.IntType(64), types.int64)
-store_f64 = _storer("store_f64", ir.DoubleType(), types.float64)
-store_f32 = _storer("store_f32", ir.FloatType(), types.float32)
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        ir = cgutils.ir  # llvmlite, as numba imports it
+        byte = context.get_value_type(types.uint8).as_pointer()
+        word = ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [byte, word, word, word])
+        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        builder.call(function, [builder.inttoptr(arguments[0], byte), word(1), word(3), word(1)])
+        return context.get_dummy_value()
+
+    return types.none(types.intp), generate
+
+
+load_u8 = _loader("load_u8", types.uint8)
+load_u16 = _loader("load_u16", types.uint16)
+load_u32 = _loader("load_u32", types.uint32)
+load_u64 = _loader("load_u64", types.uint64)
+load_i32 = _loader("load_i32", types.int32)
+load_i64 = _loader("load_i64", types.int64)
+load_f64 = _loader("load_f64", types.float64)
+load_f32 = _loader("load_f32", types.float32)
+
+store_u8 = _storer("store_u8", types.uint8)
+store_u16 = _storer("store_u16", types.uint16)
+store_u32 = _storer("store_u32", types.uint32)
+store_u64 = _storer("store_u64", types.uint64)
+store_i32 = _storer("store_i32", types.int32)
+store_i64 = _storer("store_i64", types.int64)
+store_f64 = _storer("store_f64", types.float64)
+store_f32 = _storer("store_f32", types.float32)
 
 
 @njit

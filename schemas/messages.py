@@ -70,8 +70,9 @@ def _malformed(type_id: int, field: int, value: bytes) -> str:
         return "the value cannot be read: expected a framed Avro record"
     repair = "check that the producer writes with the schema whose fingerprint it sends"
     if field < 0:
-        return f"bytes follow the {_name(type_id, field)}: expected the record to end the value; {repair}"
-    kind = EVENT_TYPES[type_id].fields[field].kind
+        return f"{_name(type_id, field)} does not end where the value ends: expected one whole record and nothing after it; {repair}"
+    known = type_id < len(EVENT_TYPES) and field < len(EVENT_TYPES[type_id].fields)
+    kind = EVENT_TYPES[type_id].fields[field].kind if known else "value"
     return f"{_name(type_id, field)} cannot be read: expected {_TYPES.get(kind, 'a ' + kind)}, whole and in Avro binary; {repair}"
 
 

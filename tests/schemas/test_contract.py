@@ -15,7 +15,10 @@ from keepline.schemas.records import without_logical_types
 from keepline.schemas.status import Reason
 
 HEAD = "customer_id:string event_id:string event_time:time"
-DEVICE = "battery_percent:int?=null charging:boolean=false network:UNKNOWN|WIFI|G2|G3|G4|G5=UNKNOWN city_hash:string?=null utc_offset_minutes:int=0"
+DEVICE = (
+    "battery_percent:int?=null charging:boolean=false "
+    "network:UNKNOWN|WIFI|G2|G3|G4|G5=UNKNOWN city_hash:string?=null utc_offset_minutes:int=0"
+)
 # name, topic, fields after the head. name:type[?][=default]; ? is a union with null first.
 CONTRACT = [
     (

@@ -89,7 +89,14 @@ def test_int_must_fit_32_bits():
 
 @pytest.mark.parametrize(
     ("configured", "sent", "status"),
-    [("", "", OK), ("", "EUR", INVALID_FIELD), ("EUR", "", OK), ("EUR", "EUR", OK), ("EUR", "USD", INVALID_FIELD), ("EUR", "EU", INVALID_FIELD)],
+    [
+        ("", "", OK),
+        ("", "EUR", INVALID_FIELD),
+        ("EUR", "", OK),
+        ("EUR", "EUR", OK),
+        ("EUR", "USD", INVALID_FIELD),
+        ("EUR", "EU", INVALID_FIELD),
+    ],
 )
 def test_currency_is_the_jobs_or_empty(configured, sent, status):
     image = compile_programs(currency=configured)
