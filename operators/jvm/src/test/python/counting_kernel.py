@@ -2,8 +2,9 @@
 
 It speaks the same ``entry`` as ``keepline.operators.runtime``. The value of an event is a command: ``count`` (or anything unknown) adds
 one and emits the count on channel 0; ``timer:T`` asks for a timer at T; ``clear`` drops the state; ``big:N`` emits N bytes; ``stall`` is
-never consumed; ``raise`` raises. A tick emits the count on channel 1, and asks for a timer ``again`` milliseconds later if the spec
-says so. Each frame's value is "count batch-size watermark", as text.
+never consumed; ``raise`` raises, ``raise-once:PATH`` only while the file PATH is not there, which it then is. A tick emits the count on channel 1, and asks for a timer ``again`` milliseconds later if the spec
+says so. Each frame's value is "count batch-size watermark", as text; with ``"avro": true`` in the spec it is a framed Avro record
+{customer_id: string, count: long}, and as_of is the count.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import ctypes
 import json
 import struct
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -32,17 +34,25 @@ def _bytes_at(address: int, size: int) -> Any:
     return np.ctypeslib.as_array((ctypes.c_uint8 * size).from_address(address))
 
 
+def _varint(n: int) -> bytes:
+    n <<= 1
+    out = bytearray()
+    while n > 127:
+        out.append(n & 127 | 128)
+        n >>= 7
+    return bytes([*out, n])
+
+
 class Kernel:
     """One operator instance: its spec and its views of the slab and of the batch buffer."""
 
     def __init__(self, spec: dict[str, Any]) -> None:
         self.version = int(spec.get("version", 1))
         self.again = int(spec.get("again", 0))
-        self.maps = 0
+        self.avro = bool(spec.get("avro", False))
 
     def map(self, slab: int, io: int, n: int, sizes: bytes) -> None:
         capacity, events, out, total, self.bound = struct.unpack("<5q", sizes)
-        self.maps += 1
         self.slab = _bytes_at(slab, capacity * STATE)
         b = _bytes_at(io, total)
         at = 0
@@ -84,9 +94,15 @@ class Kernel:
             if command == b"raise":
                 message = "the kernel was told to raise"
                 raise ValueError(message)
+            if command.startswith(b"raise-once:") and not Path(command[11:].decode()).exists():
+                Path(command[11:].decode()).touch()
+                message = "the kernel was told to raise once"
+                raise ValueError(message)
             if not tick:
                 count += 1
             value = f"{count} {end} {watermark}".encode()
+            if self.avro:
+                time, value = count, b"\xc3\x01" + bytes(8) + _varint(len(key)) + key + _varint(count)
             if command.startswith(b"big:"):
                 value = b"x" * int(command[4:])
             frame = struct.pack("<IBBHqqqii", 40 + len(key) + len(value), int(tick), 0, 0, count, time, created, len(key), len(value))

@@ -1,0 +1,98 @@
+"""The Redis view: never older, never short of a newest value, and no checkpoint waits for it."""
+
+import time
+
+import pytest
+from confluent_kafka import Producer
+from redis import Redis
+
+from keepline.jobs.stack.ports import free_ports
+from keepline.jobs.stack.redis import EmbeddedRedis
+from keepline.jobs.stack.rest import FlinkRest
+from keepline.operators.kafka import exactly_once_sink, telemetry_source
+from keepline.operators.redis import RedisOptions, RedisView, redis_sink
+from keepline.operators.stream import customer_stream
+
+from .conftest import avro_frame, collection, spec
+
+SCHEMA = {"type": "record", "name": "Count", "fields": [{"name": "customer_id", "type": "string"}, {"name": "count", "type": "long"}]}
+
+
+def view(prefix: str) -> RedisView:
+    return RedisView(0, SCHEMA, prefix + ":{customer_id}")
+
+
+def test_older_writes_are_ignored(environment, redis_server, name):
+    redis = Redis.from_url(redis_server.url, decode_responses=True)
+    redis.hset(f"{name}:b", mapping={"as_of": 100, "sequence": 7, "count": 7})
+    redis.hset(f"{name}:c", mapping={"as_of": 100, "sequence": 7, "count": 7, "gone": "x"})
+    redis.set(f"{name}:d", "another type")
+    frames = [avro_frame("a", 2, 20), avro_frame("a", 1, 10), avro_frame("b", 6, 100), avro_frame("b", 8, 99), avro_frame("c", 8, 100)]
+    frames += [avro_frame("d", 1, 1), avro_frame("e", 1, 1, channel=1), avro_frame("f", 3, 3)]
+    env = environment()
+    redis_sink(collection(env, frames), redis_server.url, [view(name)], RedisOptions(ttl_ms=60_000, meter_key=f"{name}-meter"))
+    env.execute(name)
+    assert redis.hgetall(f"{name}:a") == {"as_of": "20", "sequence": "2", "customer_id": "a", "count": "2"}
+    assert redis.hget(f"{name}:b", "count") == "7"
+    assert redis.hgetall(f"{name}:c") == {"as_of": "100", "sequence": "8", "customer_id": "c", "count": "8"}
+    assert redis.get(f"{name}:d") == "another type"
+    assert not redis.exists(f"{name}:e"), "channel 1 has no view"
+    assert redis.hget(f"{name}:f", "count") == "3", "a refused key does not hold up the others"
+    assert 0 < redis.pttl(f"{name}:a") <= 60_000
+    assert redis.pttl(f"{name}:b") == -1
+    meter = redis.hgetall(f"{name}-meter:0")
+    assert meter["refused"] == "1"
+    assert meter["pending"] == meter["stale"] == "0"
+
+
+@pytest.mark.slow
+def test_an_outage_loses_no_newest_value_and_holds_up_no_checkpoint(environment, kafka, name):
+    topic, out = f"{name}-in", f"{name}-out"
+    kafka.create_topics([topic, out])
+    (port,) = free_ports(1)
+    env = environment(**{"rest.port": str(port)})
+    source = telemetry_source(env, kafka.bootstrap_servers, [topic], name)
+    frames = customer_stream(source, "counting_kernel", spec(avro=True))
+    exactly_once_sink(frames, kafka.bootstrap_servers, [out], name)
+    producer = Producer({"bootstrap.servers": kafka.bootstrap_servers})
+    rest = FlinkRest(f"http://127.0.0.1:{port}")
+
+    def send(rounds: int) -> None:
+        for _ in range(rounds):
+            for customer in range(200):
+                producer.produce(topic, b"count", key=b"c%d" % customer)
+            producer.flush(30)
+
+    def checkpoints(job: str) -> int:
+        return int(rest.call(f"/jobs/{job}/checkpoints")["counts"]["completed"])
+
+    with EmbeddedRedis(durable=True) as server:
+        redis = Redis.from_url(server.url, decode_responses=True)
+
+        def stored() -> set[int]:
+            return {int(redis.hget(f"{name}:c{customer}", "count") or 0) for customer in range(200)}
+
+        def wait_for(count: int) -> None:
+            deadline = time.monotonic() + 60
+            while stored() != {count}:
+                assert time.monotonic() < deadline, f"Redis holds {stored()}, not {count}"
+                time.sleep(0.1)
+
+        redis_sink(frames, server.url, [view(name)], RedisOptions(timeout_ms=500))
+        client = env.execute_async(name)
+        job = str(client.get_job_id())
+        try:
+            send(3)
+            wait_for(3)
+            server.kill()
+            before = checkpoints(job)
+            for _ in range(5):
+                send(1)
+                time.sleep(1)
+            assert checkpoints(job) >= before + 10, "checkpoints of 200 ms stood still while Redis was away"
+            server.start()
+            wait_for(8)
+            send(1)
+            wait_for(9)
+        finally:
+            client.cancel().result()
