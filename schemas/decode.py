@@ -41,7 +41,7 @@ from keepline.schemas.programs import (
 from keepline.schemas.status import FUTURE_TIME, INVALID_FIELD, MALFORMED, OK, OUT_OF_BOUNDS_TIME, UNKNOWN_SCHEMA
 from keepline.schemas.text import hash64, hash64_of, hash_text, is_utf8, same_bytes
 
-__all__ = ["check_time", "decode", "get_long", "hash64", "is_utf8", "registers", "same_bytes"]
+__all__ = ["check_time", "decode", "decode_at", "get_long", "hash64", "is_utf8", "registers", "same_bytes"]
 
 _INT_MIN, _INT_MAX = -(2**31), 2**31 - 1
 _MAGIC_SINGLE = 0x01C3
@@ -115,7 +115,7 @@ def _program(buf: Any, pos: int, end: int, image: Any) -> Any:
 @njit
 def decode(buf: Any, pos: int, end: int, image: Any, ri: Any, rf: Any, rs: Any, rn: Any) -> Any:
     """Decode the framed event buf[pos:end]: (status, type id or -1, register of the offending field or -1)."""
-    return _decode(address(buf), pos, end, address(image), address(ri), address(rf), address(rs), address(rn))
+    return decode_at(address(buf), pos, end, address(image), address(ri), address(rf), address(rs), address(rn))
 
 
 @njit
@@ -144,8 +144,8 @@ def _text(r: Any, hashed: Any, pos: Any, n: Any, ri: int, rf: int, rs: int, rn: 
 
 
 @njit
-def _decode(buf: int, pos: int, end: int, image: int, ri: int, rf: int, rs: int, rn: int) -> Any:
-    """decode() on addresses."""
+def decode_at(buf: int, pos: int, end: int, image: int, ri: int, rf: int, rs: int, rn: int) -> Any:
+    """decode() on addresses (mem.py); rs holds offsets from `buf`."""
     status, program, pos = _program(buf, pos, end, image)
     if status != OK:
         return status, -1, -1
@@ -246,3 +246,6 @@ def check_time(t: int, low: int, high: int, wall: int, ahead: int) -> int:
     if wall != 0 and t > wall + ahead:
         return FUTURE_TIME
     return OK
+
+
+_decode = decode_at  # the name its callers had first

@@ -43,7 +43,10 @@ _LENGTH = struct.Struct("<q")
 
 
 class Record(NamedTuple):
-    """What a source knows about one record. A key of None is taken from the value's customer_id."""
+    """What a source knows about one record.
+
+    A key of None is taken from the value's customer_id; so is event_time from the value, unless whoever just encoded it says it.
+    """
 
     key: bytes | None
     value: bytes
@@ -52,6 +55,7 @@ class Record(NamedTuple):
     offset: int = 0
     timestamp: int = 0
     created_ms: int = 0
+    event_time: int | None = None
 
 
 class Unpacked(NamedTuple):
@@ -109,6 +113,9 @@ def peek(value: bytes) -> tuple[bytes | None, int]:
 
 
 def _long(value: bytes, at: int) -> tuple[int, int]:
+    """(number, position after it), (0, -1) if it does not end or fit."""
+    if at < len(value) and value[at] < 128:
+        return (value[at] >> 1) ^ -(value[at] & 1), at + 1
     result = shift = 0
     for byte in value[at : at + 10]:
         result |= (byte & 127) << shift
@@ -122,10 +129,14 @@ def _long(value: bytes, at: int) -> tuple[int, int]:
 def pack_record(record: Record) -> bytes:
     """One PACKED_IN record, as the source makes it."""
     key, value = record.key, record.value
-    customer, event_time = peek(value)
+    event_time = record.event_time
     flags = 0
-    if key is None:
-        key, flags = customer or b"", NULL_KEY_FLAG
+    if key is None or event_time is None:
+        customer, seen = peek(value)
+        if event_time is None:
+            event_time = seen
+        if key is None:
+            key, flags = customer or b"", NULL_KEY_FLAG
     trailer = b""
     if len(value) > MAX_VALUE:
         flags |= OVERSIZED_FLAG

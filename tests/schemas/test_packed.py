@@ -69,6 +69,12 @@ def test_the_layout_is_the_one_the_jvm_writes():
     assert data == struct.pack("<BBHiqqqqii", 2, 3, 0, 4, 5, 6, 7, 1234, 2, len(EVENT.value)) + b"c1" + EVENT.value
 
 
+def test_who_encoded_the_value_may_say_its_time():
+    record = Record(b"c1", EVENT.value)
+    assert pack_record(record._replace(event_time=EVENT.event_time)) == pack_record(record)
+    assert unpack_record(pack_record(Record(None, EVENT.value, event_time=1234))).key == b"c1"
+
+
 def test_oversized_values_are_cut_and_say_what_they_were():
     whole = EVENT.value + b"x" * MAX_VALUE
     data = pack_record(Record(b"k", whole))
