@@ -47,9 +47,7 @@ def redis_sink(
 ) -> DataStreamSink:
     """Write the newest frame of each key of the views' channels to Redis at `url` (redis:// or rediss://); other channels pass by."""
     o = options or RedisOptions()
-    sink = get_gateway().jvm.io.keepline.redis.RedisSink(
-        url, o.ttl_ms, o.max_pending, o.pipeline, o.timeout_ms, o.drain_ms, o.meter_key
-    )
+    sink = get_gateway().jvm.io.keepline.redis.RedisSink(url, o.ttl_ms, o.max_pending, o.pipeline, o.timeout_ms, o.drain_ms, o.meter_key)
     for view in views:
         sink = sink.view(view.channel, json.dumps(dict(view.schema)), view.key)
     return DataStreamSink(frames._j_data_stream.sinkTo(sink)).name(uid).uid(uid)

@@ -2,9 +2,11 @@
 
 It speaks the same ``entry`` as ``keepline.operators.runtime``. The value of an event is a command: ``count`` (or anything unknown) adds
 one and emits the count on channel 0; ``timer:T`` asks for a timer at T; ``clear`` drops the state; ``big:N`` emits N bytes; ``stall`` is
-never consumed; ``raise`` raises, ``raise-once:PATH`` only while the file PATH is not there, which it then is. A tick emits the count on channel 1, and asks for a timer ``again`` milliseconds later if the spec
-says so. Each frame's value is "count batch-size watermark", as text; with ``"avro": true`` in the spec it is a framed Avro record
-{customer_id: string, count: long}, and as_of is the count.
+never consumed; ``raise`` raises, ``raise-once:PATH`` only while the file PATH is not there, which it then is.
+
+A tick emits the count on channel 1, and asks for a timer ``again`` milliseconds later if the spec says so. Each frame's value is
+"count batch-size watermark", as text; with ``"avro": true`` in the spec it is a framed Avro record {customer_id: string, count: long},
+and as_of is the count.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ COUNT_AT = 96
 TICK = 4
 OPEN, STATE_SIZE, MAP, RUN, CLOSE, MIGRATE = range(6)
 
-_kernels: dict[int, "Kernel"] = {}
+_kernels: dict[int, Kernel] = {}
 
 
 def _align(n: int) -> int:
@@ -52,6 +54,7 @@ class Kernel:
         self.avro = bool(spec.get("avro", False))
 
     def map(self, slab: int, io: int, n: int, sizes: bytes) -> None:
+        """Views of the two buffers at these addresses; `sizes` as in `PythonKernel.map`."""
         capacity, events, out, total, self.bound = struct.unpack("<5q", sizes)
         self.slab = _bytes_at(slab, capacity * STATE)
         b = _bytes_at(io, total)
@@ -74,6 +77,7 @@ class Kernel:
         self.events = section(events, np.uint8)
 
     def run(self, end: int, watermark: int) -> int:
+        """Entries hdr[0] to `end`; returns how many were consumed."""
         first = int(self.hdr[0])
         used = timers = frames = 0
         for i in range(first, end):
