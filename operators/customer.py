@@ -11,14 +11,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from keepline.features.layout import STATE_VERSION, migrate
+from keepline.features.layout import STATE_VERSION, W_INTERVENTIONS, W_QUIET_UNTIL, migrate
 from keepline.features.plan import P_RETENTION
 from keepline.features.plan import compile as compile_plan
 from keepline.features.sets import feature_set as load_feature_set
 from keepline.models import manifest, policy
+from keepline.operators import context as k
 from keepline.operators import customer_kernel as ck
 from keepline.operators import layout as at
-from keepline.operators.frames import template
+from keepline.operators.frames import REASONS, template
 from keepline.operators.spec import OperatorSpec
 from keepline.schemas import packed
 from keepline.schemas.catalog import EVENT_TYPES
@@ -46,24 +47,33 @@ class CustomerKernel:
         self.policy = policy.Policy(
             threshold=self.model.threshold, cooldown_ms=spec.cooldown_ms, data_median_mb=self.model.median("data_mb_30d")
         )
-        tables = self.model.tables()
+        self._tables = self.model.tables()
         width = len(self.names)
-        self._tables = (tables.kind, tables.coef, tables.center)
-        self._programs = compile_programs(currency=spec.currency)
-        self._control = np.array([kind.control for kind in EVENT_TYPES], np.uint8)
-        self._names = template(self.model.model_id, self.model.version, self.names)
+        self._row = (np.zeros(width), np.zeros(width), np.zeros(REASONS, np.int64))
         self._regs = registers()
-        self._row = (np.zeros(width), np.zeros(width), np.zeros(3, np.int64))
-        self._ints = np.zeros(ck.INTS, np.int64)
-        self._ints[ck.C_RETENTION] = int(self.plan.ints[P_RETENTION])
-        self._ints[ck.C_BOUND] = spec.bound_ms
-        self._ints[ck.C_AHEAD] = spec.ahead_ms
-        self._ints[ck.C_MIN_TIME] = spec.min_time_ms
-        self._ints[ck.C_MAX_TIME] = spec.max_time_ms
-        self._ints[ck.C_EMIT] = ("band", "delta", "every").index(spec.emit)
-        self._ints[ck.C_STATE] = self.state_size
         low, high = self.model.bands
-        self._floats = np.array([tables.intercept, low, high, spec.delta, self.policy.threshold], np.float64)
+        floats = np.array([self._tables.intercept, low, high, spec.delta, self.policy.threshold])
+        programs, names = compile_programs(currency=spec.currency), template(self.model.model_id, self.model.version, self.names)
+        control = np.array([kind.control for kind in EVENT_TYPES], np.uint8)
+        self._context = np.zeros(k.WORDS, np.int64)
+        self._kept: dict[int, Any] = {}
+        for word, array in (
+            (k.PROGRAMS, programs), (k.PLAN_INTS, self.plan.ints), (k.PLAN_FLOATS, self.plan.floats), (k.FLOATS, floats),
+            (k.NAMES, names.raw), (k.NAMES_AT, names.at), (k.CONTROL, control), *zip((k.RI, k.RF, k.RS, k.RN), self._regs, strict=True),
+            *zip((k.X, k.CONTRIB, k.TOP), self._row, strict=True),
+        ):  # fmt: skip
+            self._point(word, array)
+        for word, value in (
+            (k.STATE, self.state_size), (k.FEATURES, width), (k.RETENTION, int(self.plan.ints[P_RETENTION])), (k.BOUND, spec.bound_ms),
+            (k.AHEAD, spec.ahead_ms), (k.MIN_TIME, spec.min_time_ms), (k.MAX_TIME, spec.max_time_ms),
+            (k.EMIT, ("band", "delta", "every").index(spec.emit)),
+        ):  # fmt: skip
+            self._context[word] = value
+
+    def _point(self, word: int, array: Any) -> None:
+        """Puts an array's address into the context; the array lives as long as that."""
+        self._kept[word] = array
+        self._context[word] = array.ctypes.data
 
     def bind(self, block: Bytes, io: Bytes, entries: int, out_bytes: int, event_bytes: int) -> None:
         """Maps the states (`block`, a multiple of the state size) and the io buffer, and compiles the kernel for them."""
@@ -79,22 +89,27 @@ class CustomerKernel:
         self.slots = section(layout.slot, 4 * entries, np.int32)
         self.offs = section(layout.off, 4 * entries, np.int32)
         self.lens = section(layout.length, 4 * entries, np.int32)
-        self.touched = section(layout.touched, entries, np.uint8)
-        self.timer_slot = section(layout.timer_slot, 4 * entries, np.int32)
-        self.timer_at = section(layout.timer_at, 8 * entries, np.int64)
         self.out = section(layout.out, out_bytes, np.uint8)
         self.events = section(layout.events, event_bytes, np.uint8)
-        self.rebind(block)
         candidates = entries + 64
-        self._rejects = np.zeros((entries, ck.REJECT_COLUMNS), np.int64)
-        self._cand_i = np.zeros((candidates, ck.CANDIDATE_COLUMNS), np.int64)
+        self._rejects = np.zeros((entries, k.REJECT_WORDS), np.int64)
+        self._cand_i = np.zeros((candidates, k.CANDIDATE_WORDS), np.int64)
         self._cand_x = np.zeros((candidates, len(self.names)))
-        self._cand_f = np.zeros((candidates, 4))
+        self._cand_f = np.zeros((candidates, k.CANDIDATE_FLOATS))
+        for word, array in (
+            (k.HDR, self.hdr), (k.SLOTS, self.slots), (k.OFFS, self.offs), (k.TOUCHED, section(layout.touched, entries, np.uint8)),
+            (k.TIMER_SLOT, section(layout.timer_slot, 4 * entries, np.int32)), (k.TIMER_TIME, section(layout.timer_at, 8 * entries, np.int64)),
+            (k.OUT, self.out), (k.EVENTS, self.events), (k.REJECTS, self._rejects), (k.CANDIDATES, self._cand_i),
+            (k.CANDIDATE_X, self._cand_x), (k.CANDIDATE_F, self._cand_f),
+        ):  # fmt: skip
+            self._point(word, array)
+        self._context[k.OUT_SIZE], self._context[k.CANDIDATE_ROOMS] = out_bytes, candidates
+        self.rebind(block)
         self.run(0, 0, 0)
 
     def rebind(self, block: Bytes) -> None:
         """Maps another block of states (a host that grows its block calls this)."""
-        self._views = (block.view(np.int32), block.view(np.int64), block.view(np.float64))
+        self._point(k.BLOCK, block)
 
     def migrate(self, state: bytes) -> bytes:
         """A stored state of another version as one of this."""
@@ -102,13 +117,9 @@ class CustomerKernel:
 
     def run(self, n: int, watermark: int, wall: int) -> int:
         """Runs entries hdr[FIRST]…n−1; returns how many were consumed. Frames, timers and counters stand in `hdr`."""
-        hdr = self.hdr
+        hdr, tables = self.hdr, self._tables
         hdr[at.OUT_BYTES] = hdr[at.TIMERS] = hdr[at.FRAMES] = hdr[at.REJECTS] = hdr[at.CANDIDATES] = hdr[at.RESERVED_BYTES] = 0
-        ck.run(
-            n, watermark, wall, self._control, self.slots, self.offs, self.lens, self.touched, self.timer_slot, self.timer_at,
-            self.out, self.events, hdr, self._views, self._programs, (self.plan.ints, self.plan.floats), self._tables, self._names, self._ints,
-            self._floats, self._regs, self._row, self._rejects, self._cand_i, self._cand_x, self._cand_f,
-        )  # fmt: skip
+        ck.run(self._context.ctypes.data, n, watermark, wall, tables.kind, tables.coef, tables.center, *self._row)
         for line in range(int(hdr[at.CANDIDATES])):
             self._decide(line)
         for line in range(int(hdr[at.REJECTS])):
@@ -126,10 +137,11 @@ class CustomerKernel:
         return bytes(self.events[position : position + length]).decode()
 
     def _decide(self, line: int) -> None:
-        _entry, base, as_of, sequence, id_pos, id_len, ev_pos, ev_len, created, *top = map(int, self._cand_i[line])
+        _entry, address, as_of, sequence, id_pos, id_len, ev_pos, ev_len, created, *top = map(int, self._cand_i[line])
         x, numbers = self._cand_x[line], self._cand_f[line]
-        state = self._views[1]
-        quiet, made = (base + at.QUIET_UNTIL) // 8, (base + at.INTERVENTIONS) // 8
+        block = self._kept[k.BLOCK]
+        start = address - block.ctypes.data
+        state = block[start : start + self.state_size].view(np.int64)
         candidate = policy.Candidate(
             customer_id=self._text(id_pos, id_len),
             event_id=self._text(ev_pos, ev_len),
@@ -137,17 +149,17 @@ class CustomerKernel:
             score="churn",
             value=float(numbers[0]),
             reasons=tuple(
-                policy.Reason(self.names[f], float(x[f]), float(numbers[1 + k])) for k, f in enumerate(top) if f >= 0
+                policy.Reason(self.names[f], float(x[f]), float(numbers[1 + rank])) for rank, f in enumerate(top)
             ),
             features=dict(zip(self.names, x.tolist(), strict=True)),
             model_id=self.model.model_id,
             model_version=self.model.version,
         )
-        decided = policy.decide(policy.Contact(int(state[quiet]), int(state[made])), candidate, self.policy)
+        decided = policy.decide(policy.Contact(int(state[W_QUIET_UNTIL]), int(state[W_INTERVENTIONS])), candidate, self.policy)
         if decided is None:
             return
         contact, intervention, decision = decided
-        state[quiet], state[made] = contact.quiet_until, contact.interventions
+        state[W_QUIET_UNTIL], state[W_INTERVENTIONS] = contact.quiet_until, contact.interventions
         key = candidate.customer_id.encode()
         for channel, name, record in ((packed.INTERVENTIONS, "Intervention", intervention), (packed.DECISIONS, "Decision", decision)):
             self._put(channel, key, from_record(name, record), sequence, as_of, created)
@@ -164,7 +176,7 @@ class CustomerKernel:
             "key": record.key,
             "value": record.value,
         }
-        if status == ck.LATE:
+        if status == Reason.LATE:
             late = where | {
                 "customer_id": record.key.decode(),
                 "event_time": event_time,
@@ -186,5 +198,5 @@ class CustomerKernel:
         return message(
             status, etype, field, record.value,
             key=record.key, bounds=(spec.min_time_ms, spec.max_time_ms), ahead_ms=spec.ahead_ms,
-            value_length=record.value_length, currency=spec.currency,
+            value_length=record.value_length, image=self._kept[k.PROGRAMS],
         )  # fmt: skip

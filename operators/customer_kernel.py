@@ -1,273 +1,288 @@
 """The hot path: one call runs a batch of packed records over the customers' state bytes and packs the scores.
 
 For each entry, in order: decode → validate → duplicate → late → due ticks → update → read → score → emit. Nothing here
-raises on data: an event that cannot be taken becomes a line of `rejects` (status, field), a score at or above the
-threshold a line of `candidates`; Python turns both into frames after the call (`operators.customer`). An entry is only
+raises on data: an event that cannot be taken becomes a line of `REJECTS` (status, field), a score at or above the
+threshold a line of `CANDIDATES`; Python turns both into frames after the call (`operators.customer`). An entry is only
 begun when `out` has room for all it may produce, so a full buffer ends the call early and the caller comes again.
 
-Arrays come in groups, plain tuples of one kind:
-`views` = (int32, int64, float64) over the block of states; `regs` = the decoded registers; `programs` the
-decoder's tables, `plan` = (ints, floats) the feature set's; `model` = (kind, coef, center); `row` = (x, contrib, top).
+`c` is the address of the context (operators/context.py), `state` that of one customer's bytes. `model` and `row` are the
+arrays that the scorer wants: (kind, coef, center) and (x, contrib, top).
 """
 
 from __future__ import annotations
 
-import numpy as np
+from typing import Any
 
-from keepline.features.kernel import admit, drop, read, update
-from keepline.features.layout import FLAG_ENDED
+from keepline.features.kernel import _admit, _read, _update, _zero
+from keepline.features.layout import (
+    FLAG_ENDED,
+    I_LAST_BAND,
+    W_IDENTITY,
+    W_LAST_VALUE,
+    W_NEWEST,
+    W_NEXT_WAKE,
+    W_NOW,
+    W_QUIET_UNTIL,
+    W_SEQUENCE,
+    W_TIMER_AT,
+)
+from keepline.features.plan import P_HOT
+from keepline.features.words import get, get_count, get_float, prefetch, put, put_count, put_float
 from keepline.models.scorer import score, top3
+from keepline.operators import context as k
 from keepline.operators import layout as at
 from keepline.operators.frames import SCORE_ROOM, put_score
-from keepline.schemas.decode import check_time, decode, same_bytes
+from keepline.schemas.decode import _decode, check_time, same_bytes
 from keepline.schemas.jit import njit
-from keepline.schemas.packed import IN_HEADER, OVERSIZED_FLAG, TICK_FLAG, in_created_ms, in_flags, in_key_length, in_value_length
+from keepline.schemas.mem import load_f64, load_i32, load_i64, load_u8, store_u8
+from keepline.schemas.packed import IN_HEADER, OVERSIZED_FLAG, TICK_FLAG
 from keepline.schemas.status import DUPLICATE, KEY_MISMATCH, LATE, OK, OVERSIZED
 
 HOUR = 3_600_000
 DAY = 24 * HOUR
+AHEAD_ENTRIES = 4
+"""How far ahead a state is fetched into the cache: memory latency is half of an event's cost."""
 
-# Settings of one operator: ints and floats of `config`.
-C_RETENTION, C_BOUND, C_AHEAD, C_MIN_TIME, C_MAX_TIME, C_EMIT, C_STATE = range(7)
-INTS = 7
-EMIT_BAND, EMIT_DELTA, EMIT_EVERY = 0, 1, 2
-F_INTERCEPT, F_LOW, F_HIGH, F_DELTA, F_THRESHOLD = range(5)
-
-REJECT_COLUMNS = 6
-"""entry, status, event type, field, newest event time (late events), event time."""
-CANDIDATE_COLUMNS = 12
-"""entry, state base, as_of, sequence, id position and length, event id position and length, created, three reasons."""
 REJECT_ROOM = 1536
 CANDIDATE_ROOM = 6144
 """Upper bounds of the frames that Python writes for a reject or a candidate, apart from key, value and event id."""
 
 
 @njit
-def band_of(value, floats):
-    """0 LOW, 1 MEDIUM, 2 HIGH."""
-    if value >= floats[F_HIGH]:
-        return 2
-    return 1 if value >= floats[F_LOW] else 0
+def room_for(c: int, hdr: int, need: int) -> bool:
+    """Whether `out` can still take `need` bytes beside all that is written or promised, and the list one more candidate."""
+    used = get(hdr, at.OUT_BYTES) + get(hdr, at.RESERVED_BYTES)
+    return used + need <= get(c, k.OUT_SIZE) and get(hdr, at.CANDIDATES) < get(c, k.CANDIDATE_ROOMS)
 
 
 @njit
-def room_left(hdr, out, need):
-    """Whether `out` can still take `need` bytes beside all that is written or promised."""
-    return hdr[at.OUT_BYTES] + hdr[at.RESERVED_BYTES] + need <= out.shape[0]
+def count(hdr: int, what: int) -> None:
+    """One more of something."""
+    put(hdr, what, get(hdr, what) + 1)
 
 
 @njit
-def rescore(views, base, entry, buf, id_pos, id_len, ev_pos, ev_len, created, plan, model, ints, floats, names, row, out, hdr, cand_i, cand_x, cand_f):
-    """Reads the features at the state's `now`, scores them, and emits what the rules ask for."""
-    s32, s64, sf = views
+def note_candidate(
+    c: int, hdr: int, state: int, entry: int, value: float, id_pos: int, id_len: int, ev_pos: int, ev_len: int, created: int, row: Any
+) -> None:
+    """Leaves a score at or above the threshold for the policy."""
     x, contrib, top = row
-    q = base >> 3
-    now = s64[q + at.NOW // 8]
-    plan_ints, plan_floats = plan
-    read(s32, s64, sf, base, now, plan_ints, plan_floats, x)
+    number = get(hdr, at.CANDIDATES)
+    count(hdr, at.CANDIDATES)
+    put(hdr, at.RESERVED_BYTES, get(hdr, at.RESERVED_BYTES) + CANDIDATE_ROOM + 2 * ev_len)
+    line = get(c, k.CANDIDATES) + 8 * k.CANDIDATE_WORDS * number
+    put(line, 0, entry)
+    put(line, 1, state)
+    put(line, 2, get(state, W_NOW))
+    put(line, 3, get(state, W_SEQUENCE))
+    put(line, 4, id_pos)
+    put(line, 5, id_len)
+    put(line, 6, ev_pos)
+    put(line, 7, ev_len)
+    put(line, 8, created)
+    numbers = get(c, k.CANDIDATE_F) + 8 * k.CANDIDATE_FLOATS * number
+    put_float(numbers, 0, value)
+    for rank in range(3):
+        put(line, 9 + rank, top[rank])
+        put_float(numbers, 1 + rank, contrib[top[rank]])
+    features = get(c, k.CANDIDATE_X) + 8 * x.shape[0] * number
+    for f in range(x.shape[0]):
+        put_float(features, f, x[f])
+
+
+@njit
+def rescore(
+    c: int, state: int, entry: int, id_pos: int, id_len: int, ev_pos: int, ev_len: int, created: int, model: Any, row: Any
+) -> None:
+    """Reads the features at the state's `now`, scores them, and emits what the rules ask for."""
+    x, contrib, top = row
     kind, coef, center = model
-    value = score(x, kind, coef, center, floats[F_INTERCEPT], contrib)
-    band = band_of(value, floats)
-    last_band = s32[(base + at.LAST_BAND) >> 2]
-    emit = ints[C_EMIT] == EMIT_EVERY or band != last_band
-    if ints[C_EMIT] == EMIT_DELTA and abs(value - sf[q + at.LAST_VALUE // 8]) >= floats[F_DELTA]:
+    hdr, floats = get(c, k.HDR), get(c, k.FLOATS)
+    now = get(state, W_NOW)
+    _read(state, now, get(c, k.PLAN_INTS), get(c, k.PLAN_FLOATS), get(c, k.X))
+    value = score(x, kind, coef, center, load_f64(floats, k.INTERCEPT), contrib)
+    band = 2 if value >= load_f64(floats, k.HIGH) else (1 if value >= load_f64(floats, k.LOW) else 0)
+    rule = get(c, k.EMIT)
+    emit = rule == k.EMIT_EVERY or band != get_count(state, 4 * I_LAST_BAND)
+    if rule == k.EMIT_DELTA and abs(value - get_float(state, W_LAST_VALUE)) >= load_f64(floats, k.DELTA):
         emit = True
-    ended = (s64[q] & FLAG_ENDED) != 0
-    wanted = value >= floats[F_THRESHOLD] and now >= s64[q + at.QUIET_UNTIL // 8] and not ended
+    wanted = value >= load_f64(floats, k.THRESHOLD) and now >= get(state, W_QUIET_UNTIL)
+    if wanted and get(state, W_IDENTITY) & FLAG_ENDED:
+        wanted = False
     if not (emit or wanted):
         return
     top3(contrib, top)
-    sequence = s64[q + at.SEQUENCE // 8]
     if emit:
-        sf[q + at.LAST_VALUE // 8] = value
-        s32[(base + at.LAST_BAND) >> 2] = band
-        start = hdr[at.OUT_BYTES]
-        hdr[at.OUT_BYTES] = put_score(
-            out, start, names[0], names[1], buf, id_pos, id_len, ev_pos, ev_len, value, band, now, sequence, created, x, contrib, top
-        )
-        hdr[at.FRAMES] += 1
-        hdr[at.SCORES] += 1
+        put_float(state, W_LAST_VALUE, value)
+        put_count(state, 4 * I_LAST_BAND, band)
+        end = put_score(
+            get(c, k.OUT), get(hdr, at.OUT_BYTES), get(c, k.NAMES), get(c, k.NAMES_AT), get(c, k.EVENTS),
+            id_pos, id_len, ev_pos, ev_len, value, band, now, get(state, W_SEQUENCE), created, x, contrib, top,
+        )  # fmt: skip
+        put(hdr, at.OUT_BYTES, end)
+        count(hdr, at.FRAMES)
+        count(hdr, at.SCORES)
     if wanted:
-        c = hdr[at.CANDIDATES]
-        hdr[at.CANDIDATES] = c + 1
-        hdr[at.RESERVED_BYTES] += CANDIDATE_ROOM + ev_len * 2
-        line = cand_i[c]
-        line[0] = entry
-        line[1] = base
-        line[2] = now
-        line[3] = sequence
-        line[4] = id_pos
-        line[5] = id_len
-        line[6] = ev_pos
-        line[7] = ev_len
-        line[8] = created
-        cand_f[c, 0] = value
-        for k in range(3):
-            line[9 + k] = top[k]
-            if top[k] >= 0:
-                cand_f[c, 1 + k] = contrib[top[k]]
-        cand_x[c, :] = x
+        note_candidate(c, hdr, state, entry, value, id_pos, id_len, ev_pos, ev_len, created, row)
 
 
 @njit
-def set_wake(views, base, ints):
+def set_wake(c: int, state: int) -> None:
     """Moves `next_wake` after an accepted event: an hour boundary 24 to 25 h ahead; an ended contract wakes only to be forgotten."""
-    _s32, s64, _sf = views
-    q = base >> 3
-    if s64[q] & FLAG_ENDED:
-        s64[q + at.NEXT_WAKE // 8] = (s64[q + at.NEWEST // 8] + ints[C_RETENTION] + HOUR - 1) // HOUR * HOUR
+    if get(state, W_IDENTITY) & FLAG_ENDED:
+        wake = (get(state, W_NEWEST) + get(c, k.RETENTION) + HOUR - 1) // HOUR * HOUR
     else:
-        s64[q + at.NEXT_WAKE // 8] = (s64[q + at.NOW // 8] // HOUR + 25) * HOUR
+        wake = (get(state, W_NOW) // HOUR + 25) * HOUR
+    put(state, W_NEXT_WAKE, wake)
 
 
 @njit
-def run_ticks(views, base, limit, entry, buf, id_pos, id_len, plan, model, ints, floats, names, row, out, hdr, cand_i, cand_x, cand_f):
+def run_ticks(c: int, state: int, limit: int, entry: int, id_pos: int, id_len: int, model: Any, row: Any) -> bool:
     """Runs the ticks that are due up to `limit`; False when `out` is full, to be continued by the next call.
 
     A tick later than the last event by the retention or more forgets the customer instead.
     """
-    s32, s64, _sf = views
-    q = base >> 3
-    while s32[base >> 2] != 0:
-        wake = s64[q + at.NEXT_WAKE // 8]
+    hdr = get(c, k.HDR)
+    while get(state, W_IDENTITY) != 0:
+        wake = get(state, W_NEXT_WAKE)
         if wake > limit:
             break
-        if wake - s64[q + at.NEWEST // 8] >= ints[C_RETENTION]:
-            drop(s64, base, plan[0])
+        if wake - get(state, W_NEWEST) >= get(c, k.RETENTION):
+            _zero(state, get(c, k.PLAN_INTS))
             break
-        if not room_left(hdr, out, SCORE_ROOM + CANDIDATE_ROOM) or hdr[at.CANDIDATES] >= cand_i.shape[0]:
+        if not room_for(c, hdr, SCORE_ROOM + CANDIDATE_ROOM):
             return False
-        s64[q + at.NOW // 8] = wake
-        s64[q + at.SEQUENCE // 8] += 1
-        s64[q + at.NEXT_WAKE // 8] = wake + DAY
-        hdr[at.TICKS] += 1
-        rescore(views, base, entry, buf, id_pos, id_len, 0, 0, 0, plan, model, ints, floats, names, row, out, hdr, cand_i, cand_x, cand_f)
+        put(state, W_NOW, wake)
+        put(state, W_SEQUENCE, get(state, W_SEQUENCE) + 1)
+        put(state, W_NEXT_WAKE, wake + DAY)
+        count(hdr, at.TICKS)
+        rescore(c, state, entry, id_pos, id_len, 0, 0, 0, model, row)
     return True
 
 
 @njit
-def arm_timer(views, base, slot, ints, hdr, timer_slot, timer_at):
+def arm_timer(c: int, state: int, slot: int) -> None:
     """Asks for a Flink timer where none is outstanding or the wake came nearer (a contract began anew).
 
     A wake that moved away needs none: the firing finds nothing due and re-arms.
     """
-    __s32, s64, _sf = views
-    q = base >> 3
-    due = s64[q + at.NEXT_WAKE // 8] + ints[C_BOUND]
-    armed = s64[q + at.TIMER_AT // 8]
+    due = get(state, W_NEXT_WAKE) + get(c, k.BOUND)
+    armed = get(state, W_TIMER_AT)
     if armed == 0 or due < armed:
-        s64[q + at.TIMER_AT // 8] = due
-        k = hdr[at.TIMERS]
-        timer_slot[k] = slot
-        timer_at[k] = due
-        hdr[at.TIMERS] = k + 1
+        put(state, W_TIMER_AT, due)
+        hdr = get(c, k.HDR)
+        number = get(hdr, at.TIMERS)
+        put_count(get(c, k.TIMER_SLOT), 4 * number, slot)
+        put(get(c, k.TIMER_TIME), number, due)
+        put(hdr, at.TIMERS, number + 1)
 
 
 @njit
-def validate(buf, key_pos, key_len, value_pos, value_len, oversized, wall, programs, regs, ints):
+def validate(c: int, key_pos: int, key_len: int, value_len: int, oversized: bool, wall: int) -> Any:
     """(status, event type, field) of one record; the registers hold the event when the status is OK."""
     if oversized:
         return OVERSIZED, -1, -1
-    ri, rf, rs, rn = regs
-    status, etype, reg = decode(buf, value_pos, value_pos + value_len, programs, ri, rf, rs, rn)
+    buf, ri, rs = get(c, k.EVENTS), get(c, k.RI), get(c, k.RS)
+    start = key_pos + key_len
+    status, etype, reg = _decode(buf, start, start + value_len, get(c, k.PROGRAMS), ri, get(c, k.RF), rs, get(c, k.RN))
     if status != OK:
         return status, etype, reg
-    if not same_bytes(buf, key_pos, key_len, buf, rs[0, 0], rs[0, 1]):
+    if not same_bytes(buf, key_pos, key_len, buf, get(rs, 0), get(rs, 1)):
         return KEY_MISMATCH, etype, 0
-    status = check_time(ri[2], ints[C_MIN_TIME], ints[C_MAX_TIME], wall, ints[C_AHEAD])
-    return status, etype, 2
+    return check_time(get(ri, 2), get(c, k.MIN_TIME), get(c, k.MAX_TIME), wall, get(c, k.AHEAD)), etype, 2
 
 
 @njit
-def run(n, watermark, wall, control, slots, offs, lens, touched, timer_slot, timer_at, out, buf, hdr, views, programs, plan, model, names, ints, floats, regs, row, rejects, cand_i, cand_x, cand_f):
-    """Runs entries `hdr[FIRST]…n−1`; the results stand in `hdr` (see operators.layout).
+def reject(c: int, entry: int, status: int, etype: int, reg: int, newest: int, need: int) -> None:
+    """Leaves a dead letter or a late event for Python, which writes its frame in the room promised here."""
+    hdr = get(c, k.HDR)
+    put(hdr, at.RESERVED_BYTES, get(hdr, at.RESERVED_BYTES) + need)
+    count(hdr, at.LATE_EVENTS if status == LATE else at.DEAD_LETTERS)
+    line = get(c, k.REJECTS) + 8 * k.REJECT_WORDS * get(hdr, at.REJECTS)
+    count(hdr, at.REJECTS)
+    put(line, 0, entry)
+    put(line, 1, status)
+    put(line, 2, etype)
+    put(line, 3, reg)
+    put(line, 4, newest)
+    put(line, 5, get(get(c, k.RI), 2))
 
-    Shapes: slots, offs, lens int32[N]; touched uint8[N]; timer_slot int32[N], timer_at int64[N]; rejects int64[N, 6];
-    cand_i int64[C, 12], cand_x float64[C, features], cand_f float64[C, 4]; `control[type]` is 1 for control types.
-    """
-    ri, rf, rs, rn = regs
-    s32, s64, sf = views
-    first = hdr[at.FIRST]
+
+@njit
+def apply(c: int, state: int, entry: int, etype: int, id_pos: int, id_len: int, created: int, model: Any, row: Any) -> int:
+    """A sound event on its customer's state: OK, DUPLICATE or LATE; −1 when `out` is full (all so far stands)."""
+    ri, rs, plan = get(c, k.RI), get(c, k.RS), get(c, k.PLAN_INTS)
+    t = get(ri, 2)
+    # A silence that ends in forgetting has its ticks first, as the timers would have run them.
+    if get(state, W_IDENTITY) != 0 and t - get(state, W_NEWEST) >= get(c, k.RETENTION):
+        store_u8(get(c, k.TOUCHED), entry, 1)
+        if not run_ticks(c, state, t, entry, id_pos, id_len, model, row):
+            return -1
+    status = _admit(state, t, get(ri, 1), plan)
+    if status != OK:
+        return status
+    store_u8(get(c, k.TOUCHED), entry, 1)
+    if not run_ticks(c, state, t, entry, id_pos, id_len, model, row):
+        return -1
+    ev_pos, ev_len = get(rs, 2), get(rs, 3)
+    if not room_for(c, get(c, k.HDR), SCORE_ROOM + CANDIDATE_ROOM + 3 * ev_len):
+        return -1
+    _update(state, etype, t, get(ri, 1), ri, get(c, k.RF), get(c, k.RN), plan)
+    put(state, W_SEQUENCE, get(state, W_SEQUENCE) + 1)
+    set_wake(c, state)
+    rescore(c, state, entry, id_pos, id_len, ev_pos, ev_len, created, model, row)
+    return OK
+
+
+@njit
+def run(c: int, n: int, watermark: int, wall: int, kind: Any, coef: Any, center: Any, x: Any, contrib: Any, top: Any) -> None:
+    """Runs entries `hdr[FIRST]…n−1`; the results stand in `hdr` (see operators.layout)."""
+    model, row = (kind, coef, center), (x, contrib, top)
+    hdr, buf, block, size = get(c, k.HDR), get(c, k.EVENTS), get(c, k.BLOCK), get(c, k.STATE)
+    slots, offs, hot = get(c, k.SLOTS), get(c, k.OFFS), get(get(c, k.PLAN_INTS), P_HOT)
+    first = get(hdr, at.FIRST)
     i = first
     while i < n:
-        o = offs[i]
-        slot = slots[i]
-        base = np.int64(slot) * ints[C_STATE]
-        q = base >> 3
-        flags = in_flags(buf, o)
-        created = in_created_ms(buf, o)
-        key_len = in_key_length(buf, o)
-        value_len = in_value_length(buf, o)
+        if i + AHEAD_ENTRIES < n:
+            coming = block + get_count(slots, 4 * (i + AHEAD_ENTRIES)) * size
+            for line in range(0, hot, 64):
+                prefetch(coming + line)
+        o = get_count(offs, 4 * i)
+        slot = get_count(slots, 4 * i)
+        state = block + slot * size
+        flags = load_u8(buf, o)
+        created = load_i64(buf, o + 24)
+        key_len, value_len = load_i32(buf, o + 40), load_i32(buf, o + 44)
         key_pos = o + IN_HEADER
-        value_pos = key_pos + key_len
-
         if flags & TICK_FLAG:
-            if s32[base >> 2] != 0:
-                touched[i] = 1
-                due = watermark - ints[C_BOUND]
-                if not run_ticks(
-                    views, base, due, i, buf, key_pos, key_len, plan, model, ints, floats, names, row, out, hdr, cand_i, cand_x, cand_f
-                ):
+            if get(state, W_IDENTITY) != 0:
+                store_u8(get(c, k.TOUCHED), i, 1)
+                if not run_ticks(c, state, watermark - get(c, k.BOUND), i, key_pos, key_len, model, row):
                     break
-                s64[q + at.TIMER_AT // 8] = 0
-                if s32[base >> 2] != 0:
-                    arm_timer(views, base, slot, ints, hdr, timer_slot, timer_at)
+                if get(state, W_IDENTITY) != 0:
+                    put(state, W_TIMER_AT, 0)
+                    arm_timer(c, state, slot)
             i += 1
             continue
-
-        status, etype, reg = validate(
-            buf, key_pos, key_len, value_pos, value_len, (flags & OVERSIZED_FLAG) != 0, wall, programs, regs, ints
-        )
-        if status == OK and control[etype]:
-            i += 1
-            continue
-        newest = np.int64(0)
+        status, etype, reg = validate(c, key_pos, key_len, value_len, flags & OVERSIZED_FLAG != 0, wall)
+        newest = 0
         if status == OK:
-            t = ri[2]
-            newest = s64[q + at.NEWEST // 8]
-            if s32[base >> 2] != 0 and t - newest >= ints[C_RETENTION]:
-                touched[i] = 1
-                if not run_ticks(
-                    views, base, t, i, buf, key_pos, key_len, plan, model, ints, floats, names, row, out, hdr, cand_i, cand_x, cand_f
-                ):
-                    break
-            status = admit(s64, base, t, ri[1], plan[0])
+            if load_u8(get(c, k.CONTROL), etype):
+                i += 1
+                continue
+            newest = get(state, W_NEWEST)
+            status = apply(c, state, i, etype, key_pos, key_len, created, model, row)
+            if status < 0:
+                break
             if status == OK:
-                touched[i] = 1
-                if not run_ticks(
-                    views, base, t, i, buf, key_pos, key_len, plan, model, ints, floats, names, row, out, hdr, cand_i, cand_x, cand_f
-                ):
-                    break
-                if not room_left(hdr, out, SCORE_ROOM + CANDIDATE_ROOM + 3 * rs[1, 1]) or hdr[at.CANDIDATES] >= cand_i.shape[0]:
-                    break
-                update(s32, s64, sf, base, etype, t, ri[1], ri, rf, rn, plan[0])
-                s64[q + at.SEQUENCE // 8] += 1
-                hdr[at.ACCEPTED] += 1
-                set_wake(views, base, ints)
-                rescore(
-                    views, base, i, buf, rs[0, 0], rs[0, 1], rs[1, 0], rs[1, 1], created,
-                    plan, model, ints, floats, names, row, out, hdr, cand_i, cand_x, cand_f,
-                )  # fmt: skip
-                arm_timer(views, base, slot, ints, hdr, timer_slot, timer_at)
-                i += 1
-                continue
-            if status == DUPLICATE:
-                hdr[at.DUPLICATES] += 1
-                i += 1
-                continue
-        # A dead letter or a late event: Python writes its frame, in the room promised here.
-        need = REJECT_ROOM + 2 * (key_len + value_len)
-        if not room_left(hdr, out, need):
-            break
-        hdr[at.RESERVED_BYTES] += need
-        hdr[at.LATE_EVENTS if status == LATE else at.DEAD_LETTERS] += 1
-        line = rejects[hdr[at.REJECTS]]
-        hdr[at.REJECTS] += 1
-        line[0] = i
-        line[1] = status
-        line[2] = etype
-        line[3] = reg
-        line[4] = newest
-        line[5] = ri[2]
+                count(hdr, at.ACCEPTED)
+                arm_timer(c, state, slot)
+        if status == DUPLICATE:
+            count(hdr, at.DUPLICATES)
+        elif status != OK:
+            need = REJECT_ROOM + 2 * (key_len + value_len)
+            if not room_for(c, hdr, need):
+                break
+            reject(c, i, status, etype, reg, newest, need)
         i += 1
-    hdr[at.CONSUMED] = i - first
+    put(hdr, at.CONSUMED, i - first)

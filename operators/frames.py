@@ -14,11 +14,12 @@ import numpy.typing as npt
 from keepline.schemas.catalog import output_fingerprint
 from keepline.schemas.framing import pack
 from keepline.schemas.jit import njit
-from keepline.schemas.mem import copy_bytes, put_bytes, put_long, store_f64
+from keepline.schemas.mem import copy_bytes, load_i32, put_bytes, put_long, store_f64, store_u8
 from keepline.schemas.packed import OUT_HEADER, SCORES, out_header
 
 SCORE_ROOM = 2048
 """An upper bound of a score frame's bytes apart from the event id, which is unbounded."""
+REASONS = 3
 KEY_SUFFIX = b"|churn|CHAMPION"
 
 U8 = npt.NDArray[np.uint8]
@@ -69,18 +70,18 @@ def template(model_id: str, model_version: int, features: tuple[str, ...]) -> Te
 
 
 @njit
-def put_part(out: U8, p: int, raw: U8, at: I32, part: int) -> int:
+def put_part(out: int, p: int, raw: int, at: int, part: int) -> int:
     """Writes one part of the template."""
-    copy_bytes(out, p, raw, at[part, 0], at[part, 1])
-    return p + at[part, 1]
+    end: int = copy_bytes(out, p, raw, load_i32(at, 8 * part), load_i32(at, 8 * part + 4))
+    return end
 
 
 @njit
 def put_score(out, start, raw, at, buf, id_pos, id_len, ev_pos, ev_len, value, band, as_of, sequence, created, x, contrib, top):  # type: ignore[no-untyped-def]  # noqa: PLR0913
-    """Writes one score frame at `out[start:]` and returns the position behind it.
+    """Writes one score frame at `out[start:]` and returns the position behind it. `out`, `raw`, `at` and `buf` are addresses.
 
     `buf[id_pos:…]` is the customer id, `buf[ev_pos:…]` the event id (length 0 for a tick); `x` and `contrib` are the
-    row and its contributions per feature, `top` the indices of the three largest (−1 = none).
+    row and its contributions per feature, `top` the indices of the three largest.
     """
     p = start + OUT_HEADER
     copy_bytes(out, p, buf, id_pos, id_len)
@@ -95,19 +96,15 @@ def put_score(out, start, raw, at, buf, id_pos, id_len, ev_pos, ev_len, value, b
     p = put_long(out, p, as_of)
     p = put_bytes(out, p, buf, ev_pos, ev_len)
     p = put_part(out, p, raw, at, 3)
-    count = 0
-    for k in range(3):
-        count += top[k] >= 0
-    if count > 0:
-        p = put_long(out, p, count)
-        for k in range(3):
-            f = top[k]
-            if f >= 0:
-                p = put_part(out, p, raw, at, 4 + f)
-                store_f64(out, p, x[f])
-                store_f64(out, p + 8, contrib[f])
-                p += 16
-    out[p] = 0
+    store_u8(out, p, 2 * REASONS)
+    p += 1
+    for rank in range(REASONS):
+        f = top[rank]
+        p = put_part(out, p, raw, at, 4 + f)
+        store_f64(out, p, x[f])
+        store_f64(out, p + 8, contrib[f])
+        p += 16
+    store_u8(out, p, 0)
     p += 1
     out_header(out, start, SCORES, sequence, as_of, created, key_len, p - value_start)
     return p

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from keepline.features.layout import W_NEXT_WAKE
 from keepline.operators import layout as at
 from keepline.operators.customer import CustomerKernel
 from keepline.operators.spec import OperatorSpec
@@ -73,7 +74,7 @@ class HostOperator:
         states = self._block.view(np.int64).reshape(-1, self._size // 8)
         keys = list(self._slots)
         due = np.flatnonzero(
-            (states[: len(keys), 0] != 0) & (states[: len(keys), at.NEXT_WAKE // 8] + self.kernel.spec.bound_ms <= watermark)
+            (states[: len(keys), 0] != 0) & (states[: len(keys), W_NEXT_WAKE] + self.kernel.spec.bound_ms <= watermark)
         )
         for slot in due.tolist():
             yield from self.add(keys[slot], packed.tick_record(keys[slot]))

@@ -28,23 +28,6 @@ RESERVED_BYTES = 13
 """Room in `out` that the rejects and candidates of this call will need."""
 HDR = 16
 
-# State header, byte offsets (features/layout.py lays out the rest).
-MAGIC = 0
-FLAGS = 6
-NEXT_WAKE = 8
-NEWEST = 16
-NOW = 24
-TIMER_AT = 32
-SEQUENCE = 40
-LAST_VALUE = 48
-LAST_BAND = 56
-QUIET_UNTIL = 64
-INTERVENTIONS = 72
-FLAG_ENDED = 1
-
-TICK = -1
-"""Length of an entry that stands for a fired timer."""
-
 
 class IoLayout(NamedTuple):
     """Byte offsets of the sections of the io buffer."""

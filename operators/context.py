@@ -1,0 +1,31 @@
+"""The kernel's context: one array of int64 words, each an address, a size or a setting, that a call hands over as one number.
+
+Handing arrays to compiled code costs more than the work on one event, so `operators.customer` writes their addresses here
+once, when the operator is bound (and keeps the arrays alive), and the kernel reads words. Float settings stand in an array
+of their own behind `FLOATS`.
+"""
+
+from __future__ import annotations
+
+# Addresses: the shell's buffers (operators/layout.py), then Python's own.
+(
+    HDR, SLOTS, OFFS, TOUCHED, TIMER_SLOT, TIMER_TIME, OUT, EVENTS, BLOCK, PROGRAMS, PLAN_INTS, PLAN_FLOATS, FLOATS,
+    NAMES, NAMES_AT, RI, RF, RS, RN, REJECTS, CANDIDATES, CANDIDATE_X, CANDIDATE_F, CONTROL, X, CONTRIB, TOP,
+) = range(27)  # fmt: skip
+# Sizes and settings; times in milliseconds.
+(
+    OUT_SIZE, CANDIDATE_ROOMS, STATE, FEATURES, RETENTION, BOUND, AHEAD, MIN_TIME, MAX_TIME, EMIT,
+) = range(27, 37)  # fmt: skip
+WORDS = 40
+
+# Places in FLOATS, in bytes.
+INTERCEPT, LOW, HIGH, DELTA, THRESHOLD = 0, 8, 16, 24, 32
+
+EMIT_BAND, EMIT_DELTA, EMIT_EVERY = range(3)
+
+REJECT_WORDS = 6
+"""entry, status, event type, field, newest event time, event time."""
+CANDIDATE_WORDS = 12
+"""entry, state's address, as_of, sequence, id position and length, event id position and length, created, three reasons."""
+CANDIDATE_FLOATS = 4
+"""value, three contributions."""
