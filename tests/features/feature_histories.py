@@ -85,6 +85,21 @@ def histories(draw: st.DrawFn, most: int = 40) -> list[dict[str, Any]]:
 
 
 @st.composite
+def ledgers(draw: st.DrawFn) -> list[dict[str, Any]]:
+    """Bills and payments alone, with few times and few ids, so that ties, corrections and a full ledger are common."""
+    out: list[dict[str, Any]] = []
+    moment = st.integers(0, 6).map(lambda day: day * DAY)
+    for i in range(draw(st.integers(0, 30))):
+        record = {"customer_id": "c", "event_id": f"n{i}", "event_time": draw(moment)}
+        if draw(st.integers(0, 2)):
+            own = {"type": "Bill", "bill_id": draw(bill_ids), "amount": float(i), "due_time": draw(moment)}
+        else:
+            own = {"type": "Payment", "bill_id": draw(st.one_of(st.none(), bill_ids)), "amount": 1.0}
+        out.append(record | own)
+    return out
+
+
+@st.composite
 def moments(draw: st.DrawFn, records: list[dict[str, Any]]) -> int:
     """A time to ask for: at, just around, and between event times, and long after."""
     times = [record["event_time"] for record in records] or [0]

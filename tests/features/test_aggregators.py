@@ -171,6 +171,9 @@ def test_newest(history: list[dict[str, Any]], at: int, name: str, expected: flo
         ([*NINE, pay(T0 + 8 * DAY)], T0 + 20 * DAY, "overdue_bills", 7),
         ([*NINE[1:], NINE[0]], T0 + 20 * DAY, "last_bill_amount", 8),
         ([*NINE[1:], NINE[0], pay(T0 + 8 * DAY, "b0")], T0 + 20 * DAY, "overdue_bills", 8),
+        # Of the same time as the oldest of a full ledger, the later to arrive is the newer.
+        ([*NINE[1:], bill("z", T0 + DAY, T0 + DAY), pay(T0 + 9 * DAY, "z")], T0 + 20 * DAY, "overdue_bills", 7),
+        ([*NINE[1:], bill("z", T0 + DAY, T0 + DAY), pay(T0 + 9 * DAY, "b1")], T0 + 20 * DAY, "overdue_bills", 8),
         # One moved behind the dropped ones by a correction stays: nothing that was dropped comes back.
         ([*NINE, bill("b8", T0 - DAY, T0, 1.0)], T0 + 20 * DAY, "bill_rise", 1),
         ([bill("a", T0, T0, MAX), bill("b", T0 + 1, T0, -MAX)], T0 + 1, "bill_rise", -MAX),

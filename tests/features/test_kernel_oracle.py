@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from feature_histories import histories, moments
+from feature_histories import histories, ledgers, moments
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -84,6 +84,18 @@ def test_ticks_move_now_only(records: list[dict[str, Any]], data: st.DataObject)
             now = tick
             customer.tick(now)
             check(customer.row(), oracle.row(history.accepted, now), f"tick at {now}")
+
+
+@settings(fuzz, max_examples=400)
+@given(ledgers())
+def test_ledgers(records: list[dict[str, Any]]) -> None:
+    """After every record, at the state's `now`, a millisecond later, and long after."""
+    customer = Customer(CHURN)
+    for i, record in enumerate(records):
+        customer.apply(record)
+        for later in (0, 1, DAY, 30 * DAY):
+            now = customer.now + later
+            check(customer.row(now), oracle.row(records[: i + 1], now), f"record {i}, {later} ms later")
 
 
 def test_drift() -> None:
