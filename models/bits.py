@@ -6,9 +6,11 @@ allowed by `fastmath`, so that a value does not depend on the loop it was comput
 
 from typing import Any
 
-from llvmlite import ir
 from numba import types
+from numba.core import cgutils
 from numba.extending import intrinsic
+
+ir = cgutils.ir  # llvmlite, as numba imports it
 
 
 def _bits_of(typing_context: Any, value: Any) -> Any:

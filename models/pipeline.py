@@ -4,8 +4,8 @@
                                                                           └─ `fold` ─► terms, categories, intercept
 
 Numeric: the median for missing cells (and a 0/1 column that says so), log1p where the values are non-negative and strongly
-skewed, then standard scale. Text: one-hot; an unknown level counts for nothing. Which columns are skewed or constant is looked up once on all
-rows, without labels.
+skewed, then standard scale. Text: one-hot; an unknown level counts for nothing. Which columns are skewed or constant is
+looked up once on all rows, without labels.
 """
 
 from __future__ import annotations
@@ -81,7 +81,8 @@ def examine(cells: pd.DataFrame, path: Path) -> tuple[pd.DataFrame, Columns]:
         skewed = known.min() >= 0 and known.nunique() > FEW_VALUES and known.skew() > SKEWED
         kinds["log" if skewed else "lin"].append(name)
     if not (kinds["log"] or kinds["lin"] or any(typed[name].nunique() > 1 for name in kinds["text"])):
-        msg = f"{path}: no column differs between customers ({', '.join(map(str, cells.columns[:8])) or 'no columns'}). Give at least one that does."
+        shown = ", ".join(map(str, cells.columns[:8])) or "no columns"
+        msg = f"{path}: no column differs between customers ({shown}). Give at least one that does."
         raise TrainingDataError(msg)
     names = (tuple(map(str, cells.columns)), *(tuple(kinds[kind]) for kind in ("log", "lin", "text", "constant", "missing")))
     return pd.DataFrame(typed, index=cells.index), Columns(*names)

@@ -57,7 +57,9 @@ def load_pipeline(model: Path, manifest: Manifest) -> Pipeline:
         raise ModelError(msg) from None
     found = hashlib.sha256(data).hexdigest()
     if found != manifest.joblib_sha256:
-        msg = f"{file}: sha256 is {found!r}, but the manifest says {manifest.joblib_sha256!r}: it is not the file that was trained. {RETRAIN}"
+        msg = (
+            f"{file}: sha256 is {found!r}, but the manifest says {manifest.joblib_sha256!r}: it is not the file that was trained. {RETRAIN}"
+        )
         raise ModelError(msg)
     return joblib.load(io.BytesIO(data))
 
@@ -82,7 +84,9 @@ def _typed(cells: pd.DataFrame, manifest: Manifest, path: Path) -> tuple[pd.Data
             unknown = ~typed[name].isin(levels[name])
             if unknown.any():
                 example = typed[name][unknown].iloc[0]
-                notes.append(f"Column {name}: {int(unknown.sum())} rows hold texts unseen in training (such as {example!r}); they count for nothing.")
+                notes.append(
+                    f"Column {name}: {int(unknown.sum())} rows hold texts unseen in training (such as {example!r}); they count for nothing."
+                )
             continue
         values = table.numeric(cells[name])
         if values is None:

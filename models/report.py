@@ -90,7 +90,9 @@ def show(report: Report, out: Path, console: Console | None = None) -> None:
     """Print the figures as a table."""
     console = console or Console()
     manifest = report.manifest
-    grid = Table(title=f"{manifest.model_id} {manifest.version}: {manifest.data.rows} customers, {manifest.data.base_rate:.1%} left; 5 folds")
+    grid = Table(
+        title=f"{manifest.model_id} {manifest.version}: {manifest.data.rows} customers, {manifest.data.base_rate:.1%} left; 5 folds"
+    )
     for heading in ("metric", "at 0.5", f"at {manifest.threshold:g}"):
         grid.add_column(heading, justify="left" if heading == "metric" else "right")
     for name in METRICS:
@@ -129,7 +131,8 @@ def _markdown(report: Report) -> Iterator[str]:
         yield ""
     yield "## Metrics"
     yield ""
-    yield f"Stratified 5-fold: mean and standard deviation over the folds. Threshold for the first four: 0.5, and the model's {manifest.threshold:g}."
+    yield "Stratified 5-fold: mean and standard deviation over the folds."
+    yield f"Threshold for the first four: 0.5, and the model's {manifest.threshold:g}."
     yield ""
     yield f"| metric | at 0.5 | at {manifest.threshold:g} |"
     yield "|---|---|---|"
@@ -151,7 +154,8 @@ def _markdown(report: Report) -> Iterator[str]:
     yield ""
     yield "## What moves the score"
     yield ""
-    yield "Change of the logit for one standard deviation of the column (log1p: from the lower to the upper quartile; one-hot: between the extreme levels)."
+    yield "Change of the logit for one standard deviation of the column"
+    yield "(log1p: from the lower to the upper quartile; one-hot: between the extreme levels)."
     yield ""
     yield "| column | transform | change |"
     yield "|---|---|---|"
@@ -160,9 +164,9 @@ def _markdown(report: Report) -> Iterator[str]:
 
 
 def _plot(report: Report, file: Path) -> None:
-    import matplotlib as mpl  # noqa: PLC0415
-    from matplotlib.backends.backend_svg import FigureCanvasSVG  # noqa: PLC0415
-    from matplotlib.figure import Figure  # noqa: PLC0415
+    import matplotlib as mpl
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+    from matplotlib.figure import Figure
 
     false_rate, true_rate, thresholds = skm.roc_curve(report.labels, report.outside)
     area = report.manifest.metrics["roc_auc"]
@@ -175,6 +179,8 @@ def _plot(report: Report, file: Path) -> None:
         axes.plot([0, 1], [0, 1], linestyle=":", color="grey", label="chance")
         here = int(np.argmin(np.abs(thresholds - report.manifest.threshold)))
         axes.plot(false_rate[here], true_rate[here], "o", label=f"threshold {report.manifest.threshold:g}")
-        axes.set(xlabel="stayers taken for leavers", ylabel="leavers found", title=f"ROC, {report.manifest.model_id} {report.manifest.version}")
+        axes.set(
+            xlabel="stayers taken for leavers", ylabel="leavers found", title=f"ROC, {report.manifest.model_id} {report.manifest.version}"
+        )
         axes.legend(loc="lower right")
         figure.savefig(file, format="svg", metadata={"Date": None})

@@ -39,8 +39,8 @@ def log1p(x: float) -> float:
     """log(1 + max(x, 0)); x above 1e300 counts as 1e300. Branch-free, so a loop over it vectorises.
 
     The method and the polynomial are those of fdlibm's e_log.c and s_log1p.c (Sun Microsystems, 1993; freely granted): 1 + x =
-    2^k · (1 + f) with √½ ≤ 1 + f < √2, log(1 + f) by a polynomial in s = f / (2 + f), and a correction for the rounding of 1 + x. Both quotients
-    share one division. Within one unit in the last place of NumPy's over [0, 1e300].
+    2^k · (1 + f) with √½ ≤ 1 + f < √2, log(1 + f) by a polynomial in s = f / (2 + f), and a correction for the rounding
+    of 1 + x. Both quotients share one division. Within one unit in the last place of NumPy's over [0, 1e300].
     """
     x = x if x > 0.0 else 0.0
     x = x if x < 1e300 else 1e300

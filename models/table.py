@@ -7,6 +7,7 @@ Missing: an empty cell, NA, N/A, NaN, null. Lines in messages count the header a
 from __future__ import annotations
 
 import hashlib
+import math
 from pathlib import Path
 
 import numpy as np
@@ -76,19 +77,32 @@ def read_labels(path: Path) -> pd.Series:
 
 
 def numeric(column: pd.Series) -> pd.Series | None:
-    """Return the column as float64 with NaN where missing; None if any cell is neither a number nor missing."""
-    text = column.str.strip()
-    missing = text.str.lower().isin(MISSING)
-    values = pd.to_numeric(text.where(~missing), errors="coerce").astype(float)
-    return None if bool((values.isna() & ~missing).any()) else values
+    """Return the column as float64 with NaN where missing; None if any cell is neither a number nor missing.
+
+    Cells are read by `float`, which is exact (pandas' own parser is not, in the last place).
+    """
+    values = np.empty(len(column))
+    for i, text in enumerate(column):
+        value = _number(text)
+        if value is None:
+            return None
+        values[i] = value
+    return pd.Series(values, index=column.index, name=column.name)
 
 
 def not_a_number(column: pd.Series) -> tuple[int, str]:
     """Line and text of the first cell that is neither a number nor missing."""
-    text = column.str.strip()
-    bad = pd.to_numeric(text, errors="coerce").isna() & ~text.str.lower().isin(MISSING)
-    first = int(np.flatnonzero(bad)[0])
-    return first + HEADER_LINES, str(text.iloc[first])
+    return next((line, text) for line, text in enumerate(column, HEADER_LINES) if _number(text) is None)
+
+
+def _number(text: str) -> float | None:
+    """The number in a cell, NaN where it is missing, None where it is a text."""
+    if text.strip().lower() in MISSING:
+        return math.nan
+    try:
+        return None if "_" in text else float(text)
+    except ValueError:
+        return None
 
 
 def categorical(column: pd.Series) -> pd.Series:

@@ -118,7 +118,11 @@ def cross_validate(
         for threshold, lines in found.items():
             lines.append(measure(y[test_rows], outside[test_rows], threshold))
     spreads = [
-        {name: mf.Spread(mean=float(np.mean(values)), std=float(np.std(values))) for name in mf.METRICS if (values := [line[name] for line in lines])}
+        {
+            name: mf.Spread(mean=float(np.mean(values)), std=float(np.std(values)))
+            for name in mf.METRICS
+            if (values := [line[name] for line in lines])
+        }
         for lines in (found[HALF], found[options.threshold])
     ]
     return spreads[0], spreads[1], outside
@@ -188,15 +192,14 @@ def _notes(columns: pl.Columns) -> list[str]:
 
 def _feature_set(columns: pl.Columns) -> tuple[mf.FeatureSetRef | None, str]:
     """Return the feature set whose features the columns are, or None and why the job cannot load the model."""
-    from keepline.features.sets import FEATURE_SETS  # noqa: PLC0415
+    from keepline.features.sets import FEATURE_SETS
 
     for known in FEATURE_SETS.values():
         if set(known.names) == set(columns.order) and not columns.text:
             return mf.FeatureSetRef(name=known.name, version=known.version), ""
     names = ", ".join(f"{known.name} {known.version}" for known in FEATURE_SETS.values())
     return None, (
-        f"The columns are not those of a feature set ({names}), so the job cannot load this model; "
-        "`keepline predict` scores files with it."
+        f"The columns are not those of a feature set ({names}), so the job cannot load this model; `keepline predict` scores files with it."
     )
 
 

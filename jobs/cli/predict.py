@@ -17,7 +17,7 @@ def predict(
 
     Example: keepline predict --model model/ --features rows.csv --out scores.csv
     """
-    from keepline.models.predict import predict as run  # noqa: PLC0415
+    from keepline.models.predict import predict as run
 
     done = run(model, features, out)
     for note in done.notes:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
 
-def train(  # noqa: PLR0913 — one parameter an option
+def train(
     features: Annotated[Path, typer.Option(help="customer_id and any numeric or text columns (.csv, .csv.gz, .parquet).")],
     labels: Annotated[Path, typer.Option(help="customer_id,label with 1 for a customer who left, else 0.")],
     out: Annotated[Path, typer.Option(help="Folder for model.joblib, manifest.json and the report.")],
     threshold: Annotated[float, typer.Option(help="A score at or above it makes an intervention.")] = 0.80,
-    medium: Annotated[Optional[float], typer.Option(help="Scores from here to the threshold are MEDIUM. [default: half the threshold]")] = None,
+    medium: Annotated[
+        float | None, typer.Option(help="Scores from here to the threshold are MEDIUM. [default: half the threshold]")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the five folds.")] = 42,
     model_id: Annotated[str, typer.Option(help="Name of the model in scores.")] = "churn",
     version: Annotated[int, typer.Option(help="Version of the model in scores.")] = 1,
@@ -24,13 +26,13 @@ def train(  # noqa: PLR0913 — one parameter an option
 
     Example: keepline train churn --features rows.csv --labels labels.csv --out model/
     """
-    from keepline.models import report  # noqa: PLC0415
-    from keepline.models.train import Options  # noqa: PLC0415
-    from keepline.models.train import train as run  # noqa: PLC0415
+    from keepline.models import report
+    from keepline.models.train import Options
+    from keepline.models.train import train as run
 
     found = run(features, labels, out, Options(threshold, medium, seed, model_id, version, c))
     if as_json:
-        import json  # noqa: PLC0415
+        import json
 
         typer.echo(json.dumps(found.as_json()))
     else:

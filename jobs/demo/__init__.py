@@ -1,0 +1,1 @@
+"""The demo: a public churn data set, streamed through the whole job."""

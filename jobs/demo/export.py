@@ -43,7 +43,7 @@ def export(split: dataset.Split, out: Path, end_ms: int = dataset.END_MS) -> int
 
 
 def _rfc3339(moment: int) -> str:
-    from keepline.schemas.times import to_rfc3339  # noqa: PLC0415
+    from keepline.schemas.times import to_rfc3339
 
     return to_rfc3339(moment)
 

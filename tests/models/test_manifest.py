@@ -88,7 +88,11 @@ TAMPERED = [
     pytest.param(_coefficient(math.nan), r"terms\[calls_7d\]\.coefficient is nan, expected a finite number", id="nan"),
     pytest.param(_coefficient(math.inf), r"terms\[calls_7d\]\.coefficient is inf", id="infinite"),
     pytest.param(_set(intercept=math.nan), "intercept is nan", id="nan intercept"),
-    pytest.param(lambda raw: term(raw, "calls_7d").update(transform="sqrt"), r"transform: Input should be 'identity' or 'log1p'.*'sqrt'", id="transform"),
+    pytest.param(
+        lambda raw: term(raw, "calls_7d").update(transform="sqrt"),
+        r"transform: Input should be 'identity' or 'log1p'.*'sqrt'",
+        id="transform",
+    ),
     pytest.param(_set(family="forest"), "family: Input should be 'logistic'", id="family"),
     pytest.param(_set(format=2), "format: Input should be 1", id="format"),
     pytest.param(_set(threshold=1.5), "threshold: Input should be less than 1", id="threshold"),
@@ -98,7 +102,9 @@ TAMPERED = [
     pytest.param(lambda raw: raw["metrics"].pop("f1"), "metrics lack f1", id="metrics"),
     pytest.param(lambda raw: raw["terms"].pop(), "do not name each of the 36 columns once", id="terms"),
     pytest.param(lambda raw: raw["terms"].append(raw["terms"][0]), "do not name each of the 36 columns once", id="twice"),
-    pytest.param(_set(feature_set={"name": "churn", "version": 2}), "trained on feature set churn version 2, expected churn version 1", id="version"),
+    pytest.param(
+        _set(feature_set={"name": "churn", "version": 2}), "trained on feature set churn version 2, expected churn version 1", id="version"
+    ),
     pytest.param(_set(feature_set={"name": "clv", "version": 1}), "trained on feature set clv version 1, expected churn", id="feature set"),
     pytest.param(_set(version="1"), "version: Input should be a valid integer", id="type"),
 ]
@@ -120,7 +126,7 @@ def test_refused_though_the_checksum_fits(raw: dict[str, Any], change: Callable[
 @pytest.mark.parametrize("value", [0.123, -1e300])
 def test_a_changed_number_breaks_the_checksum(raw: dict[str, Any], value: float) -> None:
     _coefficient(value)(raw)
-    with pytest.raises(ModelError, match="sha256 is .* but the content hashes to .* changed or damaged.*Train the model again"):
+    with pytest.raises(ModelError, match=r"sha256 is .* but the content hashes to .* changed or damaged.*Train the model again"):
         from_mapping(raw, CHURN)
 
 
@@ -132,7 +138,13 @@ def test_every_part_is_under_the_checksum(raw: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(
     ("data", "message"),
-    [(b"", "is not JSON"), (b"{", "is not JSON"), (b"\xff\xfe", "is not JSON"), (b"[]", "JSON list, expected an object"), (b"{}", "sha256 is None")],
+    [
+        (b"", "is not JSON"),
+        (b"{", "is not JSON"),
+        (b"\xff\xfe", "is not JSON"),
+        (b"[]", "JSON list, expected an object"),
+        (b"{}", "sha256 is None"),
+    ],
 )
 def test_what_is_no_manifest(data: bytes, message: str) -> None:
     with pytest.raises(ModelError, match=message):
@@ -146,12 +158,14 @@ def test_names_that_changed_under_one_version(raw: dict[str, Any]) -> None:
 
 
 def test_no_such_model(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="No model at .*manifest.json. Give --model a directory"):
+    with pytest.raises(ModelError, match=r"No model at .*manifest.json. Give --model a directory"):
         load(tmp_path, CHURN)
 
 
 def test_a_model_of_other_columns_says_why_the_job_cannot_load_it(mixed_model: Path) -> None:
-    with pytest.raises(ModelError, match="cannot run in the job, which computes feature set churn version 1: The columns are not those of a feature set"):
+    with pytest.raises(
+        ModelError, match="cannot run in the job, which computes feature set churn version 1: The columns are not those of a feature set"
+    ):
         load(mixed_model, CHURN)
     assert load(mixed_model).manifest.feature_set is None
     with pytest.raises(ModelError, match="text columns, which the stream does not score"):
