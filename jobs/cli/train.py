@@ -14,7 +14,7 @@ def train(
     out: Annotated[Path, typer.Option(help="Folder for model.joblib, manifest.json and the report.")],
     threshold: Annotated[float, typer.Option(help="A score at or above it makes an intervention.")] = 0.80,
     medium: Annotated[
-        float | None, typer.Option(help="Scores from here to the threshold are MEDIUM. [default: half the threshold]")
+        float | None, typer.Option(help="Scores from here to the threshold are MEDIUM. Default: half the threshold.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the five folds.")] = 42,
     model_id: Annotated[str, typer.Option(help="Name of the model in scores.")] = "churn",

@@ -100,7 +100,7 @@ def test_reasons_are_the_three_largest(values: list[float]) -> None:
     ordered = np.argsort(-np.abs(contrib), kind="stable")[:3]
     assert len(set(places.tolist())) == len(places)
     # Only magnitudes within 6e-14 of each other may change places.
-    np.testing.assert_allclose(np.abs(contrib[places]), np.abs(contrib[ordered]), rtol=1e-13, atol=0)
+    np.testing.assert_allclose(np.abs(contrib[places]), np.abs(contrib[ordered]), rtol=1e-13, atol=1e-300)
 
 
 def test_ties_go_to_the_earlier_feature() -> None:
