@@ -6,7 +6,8 @@ newest and `now`, whether or not the feature set looks at it.
 
 Arguments, the same everywhere: `s32, s64, sf` views of the state block (all three, though one would do, since callers hold
 them together) and `base`, the customer's byte offset in it (`features/layout.py`); `ri, rf, rn` the decoded registers; `ints,
-floats` the plan. Nothing raises; nothing depends on a clock, on randomness or on how events are batched.
+floats` the plan. The forms that end in `_at` take plain addresses instead, for callers in inner loops. Nothing raises; nothing
+depends on a clock, on randomness or on how events are batched.
 
 Of the header this module owns identity, flags, newest, now and the memory, and sets `last_band` to -1 in a new state; ticks,
 timers, sequence and emission belong to the operator.
@@ -41,25 +42,28 @@ _windows_add, _windows_read, _windows_start = windows.add, windows.read, windows
 
 
 @njit
-def _zero(state: int, ints: int) -> None:
+def zero_at(state: int, ints: int) -> None:
+    """Forget the customer: all bytes zero."""
     for word in range(get(ints, P_SIZE) >> 3):
         put(state, word, 0)
 
 
 @njit
-def _silent(state: int, t: int, ints: int) -> bool:
+def silent_at(state: int, t: int, ints: int) -> bool:
+    """As `silent`."""
     return get(state, W_IDENTITY) != 0 and t - get(state, W_NEWEST) >= get(ints, P_RETENTION)
 
 
 @njit
-def _admit(state: int, t: int, id_hash: int, ints: int) -> int:
+def admit_at(state: int, t: int, id_hash: int, ints: int) -> int:
+    """As `admit`."""
     if get(state, W_IDENTITY) == 0:
         return OK
     behind = get(state, W_NEWEST) - t
     if -behind >= get(ints, P_RETENTION):
         # A Flink timer may be outstanding; forgetting that would let the customer have two.
         timer = get(state, W_TIMER_AT)
-        _zero(state, ints)
+        zero_at(state, ints)
         put(state, W_TIMER_AT, timer)
         return OK
     if _remembers(state, id_hash):
@@ -68,7 +72,8 @@ def _admit(state: int, t: int, id_hash: int, ints: int) -> int:
 
 
 @njit
-def _init(state: int, t: int, ints: int) -> None:
+def init_at(state: int, t: int, ints: int) -> None:
+    """As `init`."""
     put(state, W_IDENTITY, MAGIC | get(ints, P_SET) << 16 | STATE_VERSION << 32)
     put(state, W_NEWEST, t)
     put(state, W_NOW, t)
@@ -79,9 +84,10 @@ def _init(state: int, t: int, ints: int) -> None:
 
 
 @njit
-def _update(state: int, event: int, t: int, id_hash: int, ri: int, rf: int, rn: int, ints: int) -> None:
+def update_at(state: int, event: int, t: int, id_hash: int, ri: int, rf: int, rn: int, ints: int) -> None:
+    """As `update`."""
     if get(state, W_IDENTITY) == 0:
-        _init(state, t, ints)
+        init_at(state, t, ints)
     _remember(state, id_hash)
     put(state, W_NEWEST, max(get(state, W_NEWEST), t))
     now = max(get(state, W_NOW), t)
@@ -92,7 +98,8 @@ def _update(state: int, event: int, t: int, id_hash: int, ri: int, rf: int, rn: 
 
 
 @njit
-def _read(state: int, now: int, ints: int, floats: int, x: int) -> None:
+def read_at(state: int, now: int, ints: int, floats: int, x: int) -> None:
+    """As `read`."""
     _windows_read(state, now, ints, x)
     _newest_read(state, now, ints, floats, x)
     _bills_read(state, now, ints, x)
@@ -119,34 +126,34 @@ def exists(s64: I64, base: int) -> bool:
 @njit
 def drop(s64: I64, base: int, ints: I64) -> None:
     """Forget the customer: all bytes zero."""
-    _zero(address(s64) + base, address(ints))
+    zero_at(address(s64) + base, address(ints))
 
 
 @njit
 def silent(s64: I64, base: int, t: int, ints: I64) -> bool:
     """Whether the silence from the newest accepted event to `t` reaches the retention, so that the state is to be dropped."""
-    return _silent(address(s64) + base, t, address(ints))
+    return silent_at(address(s64) + base, t, address(ints))
 
 
 @njit
 def admit(s64: I64, base: int, t: int, id_hash: int, ints: I64) -> int:
     """OK, DUPLICATE or LATE. Changes nothing, except that a state silent for the retention is dropped (its timer stays)."""
-    return _admit(address(s64) + base, t, id_hash, address(ints))
+    return admit_at(address(s64) + base, t, id_hash, address(ints))
 
 
 @njit
 def init(s32: I32, s64: I64, base: int, t: int, ints: I64) -> None:  # noqa: ARG001
     """Start a state with its first event at `t`; the bytes are zero, but for `timer_at`."""
-    _init(address(s64) + base, t, address(ints))
+    init_at(address(s64) + base, t, address(ints))
 
 
 @njit
 def update(s32: I32, s64: I64, sf: F64, base: int, event: int, t: int, id_hash: int, ri: I64, rf: F64, rn: U8, ints: I64) -> None:  # noqa: ARG001
     """Apply one admitted event of type id `event`; starts the state if there is none."""
-    _update(address(s64) + base, event, t, id_hash, address(ri), address(rf), address(rn), address(ints))
+    update_at(address(s64) + base, event, t, id_hash, address(ri), address(rf), address(rn), address(ints))
 
 
 @njit
 def read(s32: I32, s64: I64, sf: F64, base: int, now: int, ints: I64, floats: F64, x: F64) -> None:  # noqa: ARG001
     """Fill `x` (float64, one per feature, contiguous) with the row at `now` ≥ the state's `now`; changes no state."""
-    _read(address(s64) + base, now, address(ints), address(floats), address(x))
+    read_at(address(s64) + base, now, address(ints), address(floats), address(x))

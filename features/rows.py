@@ -16,13 +16,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from keepline.features.kernel import admit, drop, exists, init, read, silent, update
+from keepline.features.kernel import admit_at, drop, exists, init, read, silent, update_at
 from keepline.features.layout import NEVER
 from keepline.features.plan import P_SIZE, Plan
 from keepline.features.spec import FeatureError
+from keepline.features.words import get
 from keepline.schemas.catalog import CUSTOMER_ID, EVENT_ID, EVENT_TIME, EVENT_TYPES
 from keepline.schemas.decode import check_time, decode, registers
 from keepline.schemas.jit import njit
+from keepline.schemas.mem import address
 from keepline.schemas.programs import default_programs
 from keepline.schemas.status import DUPLICATE, LATE, OK
 from keepline.schemas.text import hash64
@@ -120,13 +122,12 @@ def scan(
 
 
 @njit
-def _apply(buffer: U8, start: int, end: int, programs: Any, s32: I32, s64: I64, sf: F64, base: int, regs: Any, ints: I64) -> int:
-    """Decode, admit and apply one sound record."""
-    ri, rf, rs, rn = regs
-    _, kind, _ = decode(buffer, start, end, programs, ri, rf, rs, rn)
-    code = admit(s64, base, ri[EVENT_TIME], ri[EVENT_ID], ints)
+def _take(state: int, kind: int, ri: int, rf: int, rn: int, ints: int) -> int:
+    """Admit and apply the decoded record. Addresses only: arrays as arguments would double the time."""
+    t, id_hash = get(ri, EVENT_TIME), get(ri, EVENT_ID)
+    code = admit_at(state, t, id_hash, ints)
     if code == OK:
-        update(s32, s64, sf, base, kind, ri[EVENT_TIME], ri[EVENT_ID], ri, rf, rn, ints)
+        update_at(state, kind, t, id_hash, ri, rf, rn, ints)
     return code
 
 
@@ -150,6 +151,7 @@ def _sweep(
     `state` holds three slots: the running state, a row's own copy, scratch. `earliest` is room for one time per record.
     """
     s32, s64, sf = state
+    ri, rf, rs, rn = regs
     size = ints[P_SIZE]
     words = size >> 3
     for g in range(starts.shape[0] - 1):
@@ -173,11 +175,13 @@ def _sweep(
                 while k < end and earliest[k] <= moment:
                     later = order[k]
                     if control[later] == 0 and time[later] <= moment:
-                        _apply(buffer, offsets[later], offsets[later] + lengths[later], programs, s32, s64, sf, size, regs, ints)
+                        _, kind, _ = decode(buffer, offsets[later], offsets[later] + lengths[later], programs, ri, rf, rs, rn)
+                        _take(address(s64) + size, kind, address(ri), address(rf), address(rn), address(ints))
                     k += 1
                 _row(s32, s64, sf, size, moment, ints, floats, x[asked[q]])
                 q += 1
-            status[record] = _apply(buffer, offsets[record], offsets[record] + lengths[record], programs, s32, s64, sf, 0, regs, ints)
+            _, kind, _ = decode(buffer, offsets[record], offsets[record] + lengths[record], programs, ri, rf, rs, rn)
+            status[record] = _take(address(s64), kind, address(ri), address(rf), address(rn), address(ints))
         while q < q_end:
             _row(s32, s64, sf, 0, at[asked[q]], ints, floats, x[asked[q]])
             q += 1
