@@ -157,3 +157,7 @@ def update(s32: I32, s64: I64, sf: F64, base: int, event: int, t: int, id_hash: 
 def read(s32: I32, s64: I64, sf: F64, base: int, now: int, ints: I64, floats: F64, x: F64) -> None:  # noqa: ARG001
     """Fill `x` (float64, one per feature, contiguous) with the row at `now` ≥ the state's `now`; changes no state."""
     read_at(address(s64) + base, now, address(ints), address(floats), address(x))
+
+
+# The address forms under the names they had first.
+_admit, _read, _update, _zero = admit_at, read_at, update_at, zero_at

@@ -78,7 +78,11 @@ def histories(draw: st.DrawFn, most: int = 40) -> list[dict[str, Any]]:
     ids = draw(symbols([3, 40, 10_000]))
     out: list[dict[str, Any]] = []
     for i in range(draw(st.integers(0, most))):
-        t += draw(jumps()) if draw(st.integers(0, 19)) == 0 else draw(spans())
+        step = draw(st.integers(0, 19))
+        if step == 0 and out:  # exactly at the rules that look at the newest event
+            t = max(record["event_time"] for record in out) + draw(symbols([-90, -31, -30, 0, 400])) * DAY + draw(edges)
+        else:
+            t += draw(jumps()) if step == 1 else draw(spans())
         event_id = f"e{draw(st.integers(0, ids))}" if draw(st.integers(0, 3)) == 0 else f"n{i}"
         out.append({"customer_id": "c", "event_id": event_id, "event_time": t} | draw(fields(t)))
     return out
