@@ -1,6 +1,6 @@
 """The scikit-learn pipeline of a churn model, and its folding to raw features.
 
-    text cells → `Columns` (which columns are numeric, text, constant) → ColumnTransformer → LogisticRegression
+    text cells → `Columns` (which are numeric, text, constant) → ColumnTransformer → LogisticRegression
                                                                           └─ `fold` ─► terms, categories, intercept
 
 Numeric: the median for missing cells (and a 0/1 column that says so), log1p where the values are non-negative and strongly
@@ -46,6 +46,8 @@ class Columns:
     linear: tuple[str, ...]
     text: tuple[str, ...]
     constant: tuple[str, ...]
+    unused: tuple[str, ...]
+    """Numeric columns that were asked to carry no weight."""
     with_missing: tuple[str, ...]
 
     @property
@@ -59,12 +61,22 @@ def log1p_floor(values: Any) -> Any:
     return np.log1p(np.maximum(values, 0.0))
 
 
-def examine(cells: pd.DataFrame, path: Path) -> tuple[pd.DataFrame, Columns]:
-    """Turn text cells into typed columns and decide how each enters the model."""
+def examine(cells: pd.DataFrame, path: Path, only: tuple[str, ...] = ()) -> tuple[pd.DataFrame, Columns]:
+    """Turn text cells into typed columns and decide how each enters the model.
+
+    `only`: the columns that may carry weight (empty: all). Other numeric columns stay, without weight; other texts are left out.
+    """
+    unknown = [name for name in only if name not in cells.columns]
+    if unknown:
+        msg = f"{path} has no column {', '.join(unknown)}, which --only names. Name columns of the file, separated by commas."
+        raise TrainingDataError(msg)
     typed: dict[str, pd.Series] = {}
-    kinds: dict[str, list[str]] = {"log": [], "lin": [], "text": [], "constant": [], "missing": []}
+    kinds: dict[str, list[str]] = {"log": [], "lin": [], "text": [], "constant": [], "unused": [], "missing": []}
     for name in map(str, cells.columns):
         values = table.numeric(cells[name])
+        weighed = not only or name in only
+        if values is None and not weighed:
+            continue
         if values is None:
             typed[name] = table.categorical(cells[name])
             _check_levels(typed[name], cells[name], path)
@@ -76,6 +88,9 @@ def examine(cells: pd.DataFrame, path: Path) -> tuple[pd.DataFrame, Columns]:
         if known.empty or float(np.ptp(known)) <= SAME * max(1.0, float(known.abs().max())):
             kinds["constant"].append(name)
             continue
+        if not weighed:
+            kinds["unused"].append(name)
+            continue
         if len(known) < len(values):
             kinds["missing"].append(name)
         skewed = known.min() >= 0 and known.nunique() > FEW_VALUES and known.skew() > SKEWED
@@ -84,7 +99,7 @@ def examine(cells: pd.DataFrame, path: Path) -> tuple[pd.DataFrame, Columns]:
         shown = ", ".join(map(str, cells.columns[:8])) or "no columns"
         msg = f"{path}: no column differs between customers ({shown}). Give at least one that does."
         raise TrainingDataError(msg)
-    names = (tuple(map(str, cells.columns)), *(tuple(kinds[kind]) for kind in ("log", "lin", "text", "constant", "missing")))
+    names = (tuple(typed), *(tuple(kinds[kind]) for kind in ("log", "lin", "text", "constant", "unused", "missing")))
     return pd.DataFrame(typed, index=cells.index), Columns(*names)
 
 
@@ -99,8 +114,8 @@ def _check_levels(texts: pd.Series, cells: pd.Series, path: Path) -> None:
         raise TrainingDataError(msg)
 
 
-def build(columns: Columns, seed: int, c: float) -> Pipeline:
-    """Build the unfitted pipeline; `c` is the inverse strength of the L2 penalty."""
+def build(columns: Columns, seed: int) -> Pipeline:
+    """Build the unfitted pipeline."""
 
     def numbers(*steps: tuple[str, Any]) -> Pipeline:
         return Pipeline([("missing", SimpleImputer(strategy="median")), *steps, ("scale", StandardScaler())])
@@ -113,7 +128,7 @@ def build(columns: Columns, seed: int, c: float) -> Pipeline:
         ("text", OneHotEncoder(handle_unknown="ignore"), list(columns.text)),
     ]
     transform = ColumnTransformer([part for part in parts if part[2]])
-    return Pipeline([("columns", transform), ("model", LogisticRegression(C=c, max_iter=10_000, random_state=seed))])
+    return Pipeline([("columns", transform), ("model", LogisticRegression(max_iter=10_000, random_state=seed))])
 
 
 def fold(pipeline: Pipeline, columns: Columns, rows: pd.DataFrame) -> tuple[list[Term], list[Category], float]:
@@ -140,9 +155,9 @@ def fold(pipeline: Pipeline, columns: Columns, rows: pd.DataFrame) -> tuple[list
                 missing_value=float(median) if has_missing else None,
                 missing_coefficient=weights[f"was_missing__missingindicator_{name}"] if has_missing else 0.0,
             )
-    for name in columns.constant:
+    for name in (*columns.constant, *columns.unused):
         known = rows[name].dropna()
-        center = 0.0 if known.empty else float(known.iloc[0])
+        center = 0.0 if known.empty else float(known.mean())
         terms[name] = Term(name=name, transform="identity", coefficient=0.0, center=center)
     categories = []
     for i, name in enumerate(columns.text):

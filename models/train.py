@@ -8,7 +8,6 @@ The same input, options and library versions give the same bytes: no clock, no p
 
 from __future__ import annotations
 
-import math
 import platform
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,8 +44,8 @@ class Options:
     seed: int = 42
     model_id: str = "churn"
     version: int = 1
-    c: float = 1.0
-    """Inverse strength of the L2 penalty on the scaled columns, as scikit-learn's C."""
+    only: tuple[str, ...] = ()
+    """Columns that may carry weight; empty: all."""
 
     @property
     def bands(self) -> tuple[float, float]:
@@ -64,11 +63,11 @@ def train(features: Path, labels: Path, out: Path, options: Options | None = Non
     if table.AT in cells.columns:
         cells = cells.drop(columns=table.AT)
         notes.append(f"Column {table.AT} is the moment of the row, not a feature; it was left out.")
-    rows, columns = pl.examine(cells, features)
+    rows, columns = pl.examine(cells, features, options.only)
     notes += _notes(columns)
     y = label.to_numpy()
     at_half, at_threshold, outside = cross_validate(rows, y, columns, options)
-    fitted = pl.build(columns, options.seed, options.c).fit(rows, y)
+    fitted = pl.build(columns, options.seed).fit(rows, y)
     if int(fitted["model"].n_iter_[0]) >= fitted["model"].max_iter:
         notes.append("The fit did not converge; columns may be almost collinear. Leave one of each such pair out.")
     terms, categories, intercept = pl.fold(fitted, columns, rows)
@@ -113,7 +112,7 @@ def cross_validate(
     outside = np.empty(len(y))
     found: dict[float, list[dict[str, float]]] = {HALF: [], options.threshold: []}
     for train_rows, test_rows in StratifiedKFold(FOLDS, shuffle=True, random_state=options.seed).split(rows, y):
-        fitted = pl.build(columns, options.seed, options.c).fit(rows.iloc[train_rows], y[train_rows])
+        fitted = pl.build(columns, options.seed).fit(rows.iloc[train_rows], y[train_rows])
         outside[test_rows] = fitted.predict_proba(rows.iloc[test_rows])[:, 1]
         for threshold, lines in found.items():
             lines.append(measure(y[test_rows], outside[test_rows], threshold))
@@ -150,9 +149,6 @@ def _check_options(options: Options) -> None:
     if not 0 < low <= high:
         msg = f"--medium is {low}, expected above 0 and at most the threshold, {high}."
         raise ModelError(msg)
-    if not 0 < options.c < math.inf:
-        msg = f"--c is {options.c}, expected a number above 0 (1 is scikit-learn's default; smaller penalises more)."
-        raise ModelError(msg)
     if not options.model_id or options.version < 1:
         msg = "--model-id must not be empty and --version must be at least 1."
         raise ModelError(msg)
@@ -185,6 +181,8 @@ def _notes(columns: pl.Columns) -> list[str]:
     notes = []
     if columns.constant:
         notes.append(f"The same for every customer, so without weight: {', '.join(columns.constant)}.")
+    if columns.unused:
+        notes.append(f"Without weight, as --only asks: {', '.join(columns.unused)}.")
     if columns.with_missing:
         notes.append(f"With missing cells, filled with the median and marked by a column of their own: {', '.join(columns.with_missing)}.")
     return notes
@@ -207,8 +205,8 @@ def _command(features: Path, labels: Path, options: Options) -> str:
     parts = [f"keepline train churn --features {features.name} --labels {labels.name} --threshold {options.threshold}"]
     if options.medium is not None:
         parts.append(f"--medium {options.medium}")
-    if options.c != 1:
-        parts.append(f"--c {options.c}")
+    if options.only:
+        parts.append(f"--only {','.join(options.only)}")
     return " ".join([*parts, f"--seed {options.seed} --model-id {options.model_id} --version {options.version}"])
 
 

@@ -11,13 +11,13 @@ What becomes of a row, in the 30 days before `end`:
 | total_{day,eve,night,intl}_calls, _minutes | as many Calls, of whole seconds that add up to the minutes, at `PERIODS` (UTC) |
 | number_vmail_messages | as many Messages, INCOMING |
 | number_customer_service_calls | as many SupportContacts by PHONE; what they were about is not known (topic OTHER) |
-| total_*_charge | one Bill of their sum on the last day but one, due 6 h before `end`, and a Payment of it in time |
+| total_*_charge | one Bill of their sum on the first day, due on the 15th, and a Payment of it in time |
 | account_length (days) | Subscription.started_time, that long before `end` |
 | international_plan, voice_mail_plan | the name of the Subscription's plan (no feature reads it) |
 
-Totals are the row's; times of day and the share of each call are ours. What the row does not have is left out: data sessions, dropped
-calls, complaints, late payments, contract
-terms; monthly_charge is 0, since only charges for usage are known. state and area_code have no place in the events.
+Totals are the row's; the times and the share of each call are ours. What the row does not have is left out: data sessions, dropped
+calls, complaints, late payments, contract terms; monthly_charge is 0, since only charges for usage are known. state and
+area_code have no place in the events.
 
 Times and durations come from a hash of (row number, seed), so a customer's events depend on nothing but the row and `end`.
 """
@@ -49,7 +49,8 @@ END_MS = 1_751_328_000_000
 
 PERIODS = {"day": (8, 9), "eve": (17, 5), "night": (22, 10), "intl": (8, 14)}
 """Hour of the day at which the period begins, and its length in hours."""
-DUE_BEFORE_END_MS = 6 * HOUR_MS
+DUE_MS = 14 * DAY_MS
+"""From the month's begin to the date that the bill is due."""
 CALL, MESSAGE, SUPPORT, BILL, PAYMENT, SUBSCRIPTION = range(6)
 
 
@@ -95,9 +96,9 @@ def columns(table: pd.DataFrame, end_ms: int = END_MS, seed: int = SEED) -> Colu
     parts.append(_spread(table, "number_customer_service_calls", SUPPORT, (9, 9), end_ms, seed))
     row = table["row"].to_numpy(np.uint64)
     place = np.arange(len(table))
-    billed = end_ms - 36 * HOUR_MS + (_uniform(row, "bill", seed) * 12 * HOUR_MS).astype(np.int64)
-    paid = billed + (_uniform(row, "payment", seed) * (end_ms - DUE_BEFORE_END_MS - billed)).astype(np.int64)
     starts = np.full(len(table), end_ms - DAYS * DAY_MS)
+    billed = starts + (_uniform(row, "bill", seed) * DAY_MS).astype(np.int64)
+    paid = billed + (_uniform(row, "payment", seed) * (starts + DUE_MS - billed)).astype(np.int64)
     for kind, time in ((SUBSCRIPTION, starts), (BILL, billed), (PAYMENT, paid)):
         parts.append(Columns(place, time, np.full(len(table), kind), np.zeros(len(table), np.int64), np.zeros(len(table))))
     joined = Columns(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
@@ -112,6 +113,7 @@ def events(table: pd.DataFrame, end_ms: int = END_MS, seed: int = SEED) -> Itera
     ids = table.index.tolist()
     charges = table[[f"total_{period}_charge" for period in PERIODS]].sum(axis=1).round(2).tolist()
     started = (end_ms - table["account_length"] * DAY_MS).tolist()
+    due = end_ms - DAYS * DAY_MS + DUE_MS
     plans = [_plan(*pair) for pair in zip(table["international_plan"], table["voice_mail_plan"], strict=True)]
     for customer, time, kind, number, seconds in zip(*(array.tolist() for array in made), strict=True):
         name = ids[customer]
@@ -123,7 +125,7 @@ def events(table: pd.DataFrame, end_ms: int = END_MS, seed: int = SEED) -> Itera
         elif kind == SUPPORT:
             yield {"type": "SupportContact", **head}
         elif kind == BILL:
-            yield {"type": "Bill", **head, "bill_id": f"{name}-bill", "amount": charges[customer], "due_time": end_ms - DUE_BEFORE_END_MS}
+            yield {"type": "Bill", **head, "bill_id": f"{name}-bill", "amount": charges[customer], "due_time": due}
         elif kind == PAYMENT:
             yield {"type": "Payment", **head, "bill_id": f"{name}-bill", "amount": charges[customer]}
         else:

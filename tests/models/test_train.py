@@ -115,7 +115,6 @@ def test_default_bands_and_own_ones(tmp_path: Path) -> None:
     [
         (Options(threshold=1.0), "--threshold is 1.0, expected a probability between 0 and 1"),
         (Options(medium=0.9), "--medium is 0.9, expected above 0 and at most the threshold, 0.8"),
-        (Options(c=0.0), "--c is 0.0, expected a number above 0"),
         (Options(version=0), "--version must be at least 1"),
     ],
 )
@@ -161,6 +160,17 @@ def test_refuses_a_text_column_that_identifies(tmp_path: Path) -> None:
     features["name"] = [f"{i}0" if i else "one" for i in range(200)]
     with pytest.raises(TrainingDataError, match=r"column name has 200 different texts in 200 rows.*correct line 2 \('one'\)"):
         train(*write(tmp_path, features, labels), tmp_path / "out")
+
+
+def test_only_some_columns_may_carry_weight(tmp_path: Path) -> None:
+    files = write(tmp_path, *mixed(200))
+    model = train(*files, tmp_path, Options(only=("usage", "gap"))).manifest
+    assert [term.name for term in model.terms if term.coefficient] == ["usage", "gap"]
+    assert model.columns == ["usage", "balance", "autopay", "country", "gap"]
+    assert model.created.command.endswith("--only usage,gap --seed 42 --model-id churn --version 1")
+    assert "Without weight, as --only asks: balance, autopay." in (tmp_path / "report.md").read_text(encoding="utf-8")
+    with pytest.raises(TrainingDataError, match="has no column usge, which --only names"):
+        train(*files, tmp_path, Options(only=("usge",)))
 
 
 def test_labels_of_others_are_ignored_and_order_does_not_matter(tmp_path: Path) -> None:
