@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from keepline.features.kernel import _admit, _read, _update, _zero
+from keepline.features.kernel import admit_at, read_at, update_at, zero_at
 from keepline.features.layout import (
     FLAG_ENDED,
     I_LAST_BAND,
@@ -32,7 +32,7 @@ from keepline.models.scorer import score, top3
 from keepline.operators import context as k
 from keepline.operators import layout as at
 from keepline.operators.frames import SCORE_ROOM, put_score
-from keepline.schemas.decode import _decode, check_time, same_bytes
+from keepline.schemas.decode import check_time, decode_at, same_bytes
 from keepline.schemas.jit import njit
 from keepline.schemas.mem import load_f64, load_i32, load_i64, load_u8, store_u8
 from keepline.schemas.packed import IN_HEADER, OVERSIZED_FLAG, TICK_FLAG
@@ -99,7 +99,7 @@ def rescore(
     kind, coef, center = model
     hdr, floats = get(c, k.HDR), get(c, k.FLOATS)
     now = get(state, W_NOW)
-    _read(state, now, get(c, k.PLAN_INTS), get(c, k.PLAN_FLOATS), get(c, k.X))
+    read_at(state, now, get(c, k.PLAN_INTS), get(c, k.PLAN_FLOATS), get(c, k.X))
     value = score(x, kind, coef, center, load_f64(floats, k.INTERCEPT), contrib)
     band = 2 if value >= load_f64(floats, k.HIGH) else (1 if value >= load_f64(floats, k.LOW) else 0)
     rule = get(c, k.EMIT)
@@ -148,7 +148,7 @@ def run_ticks(c: int, state: int, limit: int, entry: int, id_pos: int, id_len: i
         if wake > limit:
             break
         if wake - get(state, W_NEWEST) >= get(c, k.RETENTION):
-            _zero(state, get(c, k.PLAN_INTS))
+            zero_at(state, get(c, k.PLAN_INTS))
             break
         if not room_for(c, hdr, SCORE_ROOM + CANDIDATE_ROOM):
             return False
@@ -184,7 +184,7 @@ def validate(c: int, key_pos: int, key_len: int, value_len: int, oversized: bool
         return OVERSIZED, -1, -1
     buf, ri, rs = get(c, k.EVENTS), get(c, k.RI), get(c, k.RS)
     start = key_pos + key_len
-    status, etype, reg = _decode(buf, start, start + value_len, get(c, k.PROGRAMS), ri, get(c, k.RF), rs, get(c, k.RN))
+    status, etype, reg = decode_at(buf, start, start + value_len, get(c, k.PROGRAMS), ri, get(c, k.RF), rs, get(c, k.RN))
     if status != OK:
         return status, etype, reg
     if not same_bytes(buf, key_pos, key_len, buf, get(rs, 0), get(rs, 1)):
@@ -218,7 +218,7 @@ def apply(c: int, state: int, entry: int, etype: int, id_pos: int, id_len: int, 
         store_u8(get(c, k.TOUCHED), entry, 1)
         if not run_ticks(c, state, t, entry, id_pos, id_len, model, row):
             return -1
-    status = _admit(state, t, get(ri, 1), plan)
+    status = admit_at(state, t, get(ri, 1), plan)
     if status != OK:
         return status
     store_u8(get(c, k.TOUCHED), entry, 1)
@@ -227,7 +227,7 @@ def apply(c: int, state: int, entry: int, etype: int, id_pos: int, id_len: int, 
     ev_pos, ev_len = get(rs, 2), get(rs, 3)
     if not room_for(c, get(c, k.HDR), SCORE_ROOM + CANDIDATE_ROOM + 3 * ev_len):
         return -1
-    _update(state, etype, t, get(ri, 1), ri, get(c, k.RF), get(c, k.RN), plan)
+    update_at(state, etype, t, get(ri, 1), ri, get(c, k.RF), get(c, k.RN), plan)
     put(state, W_SEQUENCE, get(state, W_SEQUENCE) + 1)
     set_wake(c, state)
     rescore(c, state, entry, id_pos, id_len, ev_pos, ev_len, created, model, row)

@@ -246,6 +246,3 @@ def check_time(t: int, low: int, high: int, wall: int, ahead: int) -> int:
     if wall != 0 and t > wall + ahead:
         return FUTURE_TIME
     return OK
-
-
-_decode = decode_at  # the name its callers had first
