@@ -20,15 +20,15 @@ POLL_EVERY = 256
 class Sender:
     """A Kafka producer of canonical events that counts, keeps to a rate, and reports failed deliveries."""
 
-    def __init__(self, servers: str, topic: str, given: dict[str, str] | None = None, rate: float = 0.0) -> None:
-        """`rate` in events a second; 0 = as fast as possible."""
+    def __init__(self, servers: str, topic: str, given: dict[str, str] | None = None, rate: float = 0.0, *, stamped: bool = True) -> None:
+        """`rate` in events a second, 0 = as fast as possible; `stamped`: send the header created_ms."""
         self._producer = Producer(producer(servers, given or {}))
         try:
             self._producer.list_topics(topic, timeout=10)
         except KafkaException as error:
             msg = f"Kafka at {servers} does not answer within 10 s: {error}; check --bootstrap-servers, and run `keepline doctor`"
             raise KafkaError(msg) from error
-        self._topic, self._rate = topic, rate
+        self._topic, self._rate, self._stamped = topic, rate, stamped
         self._failed: str | None = None
         self._start = time.time()
         self.sent = 0
@@ -46,7 +46,7 @@ class Sender:
                     value,
                     key,
                     timestamp=max(event_time, 0),
-                    headers=[("created_ms", str(int(time.time() * 1000)).encode())],
+                    headers=[("created_ms", str(int(time.time() * 1000)).encode())] if self._stamped else None,
                     on_delivery=self._delivered,
                 )
                 break
@@ -58,7 +58,7 @@ class Sender:
             self._check()
         if self._rate:
             ahead = self.sent / self._rate - (time.time() - self._start)
-            if ahead > 0.002:  # noqa: PLR2004 — shorter sleeps are not kept by the kernel
+            if ahead > 0.002:
                 time.sleep(ahead)
 
     def _check(self) -> None:
@@ -75,7 +75,7 @@ class Sender:
             raise KafkaError(msg)
 
 
-def produce(  # noqa: PLR0913 — one parameter an option of the command
+def produce(
     paths: Sequence[Path],
     servers: str,
     topic: str,

@@ -26,6 +26,7 @@ from pyflink.datastream import DataStream, StreamExecutionEnvironment
 
 from keepline.jobs.operator_spec import operator_spec
 from keepline.jobs.settings import RetentionSettings
+from keepline.jobs.stack.gateway import tie_gateway
 from keepline.operators import kafka, redis, stream
 from keepline.operators.jar import jar_path
 from keepline.operators.spec import CHANNELS, OperatorSpec
@@ -95,12 +96,17 @@ class RetentionJob:
 
     def execute(self) -> Any:
         """Builds and submits the job; on a local Flink, waits for its end."""
+        held = None if on_cluster() else tie_gateway()  # the JVM of a local run ends with this process
         env = StreamExecutionEnvironment.get_execution_environment(self._configuration)
         env.set_parallelism(self._parallelism)
         self.build(env)
         if on_cluster():
             return env.execute_async(self._name)  # a detached client must not touch the result
-        return env.execute(self._name)
+        try:
+            return env.execute(self._name)
+        finally:
+            if held is not None:
+                held.cut()
 
 
 def meter_key(settings: RetentionSettings) -> str:
