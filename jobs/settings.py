@@ -9,26 +9,27 @@ file, `KEEPLINE_KAFKA='{"security.protocol": "SASL_SSL"}'`).
 from __future__ import annotations
 
 import difflib
+import json
 import os
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from keepline.jobs.durations import parse_ms
 from keepline.schemas.errors import KeeplineError
 
 PREFIX = "KEEPLINE_"
-NOT_SETTINGS = frozenset({"KEEPLINE_CONFIG", "KEEPLINE_JAR", "KEEPLINE_NUMBA_CACHE", "KEEPLINE_SHARED_DATA"})
+NOT_SETTINGS = frozenset({"KEEPLINE_BROKER_JARS", "KEEPLINE_CONFIG", "KEEPLINE_JAR", "KEEPLINE_NUMBA_CACHE", "KEEPLINE_SHARED_DATA"})
 """Variables of this prefix that say where things are, not what a job does."""
 PRETRAINED = Path(__file__).resolve().parent.parent / "models" / "pretrained" / "churn" / "1"
-SECRET = re.compile(r"password|secret|sasl\.jaas\.config|token|\.key$", re.IGNORECASE)
-
-Duration = Annotated[int, BeforeValidator(lambda v: v if isinstance(v, int) else parse_ms(v))]
+SECRET = re.compile(r"password|secret|sasl\.jaas\.config|token|credential|user\.info|\.key$|\.pem$", re.IGNORECASE)
+MASK = "******"
+SERVER = re.compile(r"[^\s,]+:\d{1,5}", re.ASCII)
+TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}", re.ASCII)
 
 
 class SettingsError(KeeplineError):
@@ -39,10 +40,17 @@ def _split(value: Any) -> Any:
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
-class RetentionSettings(BaseSettings):
+def _milliseconds(value: Any) -> int:
+    return value if type(value) is int else parse_ms(value)
+
+
+Duration = Annotated[int, BeforeValidator(_milliseconds)]
+
+
+class RetentionSettings(BaseModel):
     """What `keepline run retention` takes. Durations are in milliseconds once read ("1s", "30d" as written)."""
 
-    model_config = SettingsConfigDict(frozen=True, extra="forbid", env_prefix=PREFIX, protected_namespaces=())
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
 
     bootstrap_servers: str = Field("localhost:9092", description="Kafka brokers, host:port,host:port")
     topics: Annotated[tuple[str, ...], BeforeValidator(_split)] = Field(("telemetry",), description="input topics, comma-separated")
@@ -52,7 +60,7 @@ class RetentionSettings(BaseSettings):
     model: Path = Field(PRETRAINED, description="folder or manifest.json of a trained model")
     job_name: str = Field("keepline-retention", description="names the job, its consumer group and its transactions")
     emit: Literal["band", "delta", "every"] = Field("delta", description="when a score is put out")
-    delta: float = Field(0.01, ge=0, description="with --emit delta: the least change of a score")
+    delta: float = Field(0.01, ge=0, allow_inf_nan=False, description="with --emit delta: the least change of a score")
     cooldown: Duration = Field(30 * 86_400_000, description="least time between two interventions for a customer")
     disorder: Duration = Field(3_600_000, description="how far events of one customer may be out of order")
     idle_after: Duration = Field(60_000, description="a partition silent this long follows the wall clock; 0s never")
@@ -66,11 +74,27 @@ class RetentionSettings(BaseSettings):
     rest_port: int = Field(8081, ge=0, le=65535, description="Flink's page in a local run; 0 picks a free port")
     kafka: dict[str, str] = Field(default_factory=dict, description="Kafka client properties, passed through")
 
+    @field_validator("bootstrap_servers")
+    @classmethod
+    def _some_servers(cls, value: str) -> str:
+        if not all(SERVER.fullmatch(server.strip()) for server in value.split(",")):
+            msg = "expected host:port, several separated by commas, such as localhost:9092"
+            raise ValueError(msg)
+        return value
+
     @field_validator("topics")
     @classmethod
     def _some_topics(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if not value or len(value) > 256 or len(set(value)) != len(value):
-            msg = "expected 1 to 256 different topic names"
+        if not value or len(value) > 256 or len(set(value)) != len(value) or not all(map(TOPIC.fullmatch, value)):
+            msg = "expected 1 to 256 different topic names of letters, digits, dots, dashes or underscores"
+            raise ValueError(msg)
+        return value
+
+    @field_validator("redis_url")
+    @classmethod
+    def _redis_place(cls, value: str) -> str:
+        if value and not re.match(r"rediss?://[^/]", value):
+            msg = 'expected redis://user:password@host:port/db (rediss:// with TLS), or "" for none'
             raise ValueError(msg)
         return value
 
@@ -85,124 +109,153 @@ class RetentionSettings(BaseSettings):
     @field_validator("checkpoint_interval")
     @classmethod
     def _some_interval(cls, value: int) -> int:
-        if not 10 <= value <= 600_000:  # noqa: PLR2004 — a transaction must end within the broker's 15 minutes
+        if not 10 <= value <= 600_000:
             msg = "expected 10ms to 10m: exactly-once output commits at checkpoints, within the broker's transaction limit of 15 minutes"
             raise ValueError(msg)
         return value
 
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """All places are merged by `load`, which knows where each value came from."""
-        return (init_settings,)
-
     def shown(self) -> dict[str, Any]:
         """The settings for people and logs, secrets masked."""
-        values = self.model_dump(mode="json")
-        values["redis_url"] = mask_url(self.redis_url)
-        values["kafka"] = {k: "******" if SECRET.search(k) else v for k, v in self.kafka.items()}
+        values = {name: mask_url(value) if isinstance(value, str) else value for name, value in self.model_dump(mode="json").items()}
+        values["kafka"] = {name: MASK if SECRET.search(name) else value for name, value in self.kafka.items()}
         return values
+
+    def __repr__(self) -> str:
+        return f"RetentionSettings({', '.join(f'{name}={value!r}' for name, value in self.shown().items())})"
+
+    __str__ = __repr__
+
+
+DURATIONS = frozenset(
+    name
+    for name, info in RetentionSettings.model_fields.items()
+    if any(isinstance(item, BeforeValidator) and item.func is _milliseconds for item in info.metadata)
+)
+Spell = Callable[[str], str]
+
+
+class _Place(NamedTuple):
+    """Where settings come from, what it holds, and how it spells a name."""
+
+    where: str
+    values: dict[str, Any]
+    spell: Spell
 
 
 def mask_url(url: str) -> str:
-    """The URL without its password.
+    """The URL without its password, be it before the host or a parameter.
 
-    >>> mask_url("rediss://app:s3cret@cache:6380/0")
+    >>> mask_url("rediss://app:s3c@ret@cache:6380/0")
     'rediss://app:******@cache:6380/0'
     """
-    return re.sub(r"(//[^:@/]*:)[^@]*(?=@)", r"\1******", url)
+    url = re.sub(r"(//[^:@/]*:).*(?=@)", rf"\1{MASK}", url)
+    return re.sub(r"([?&]password=)[^&]*", rf"\1{MASK}", url)
 
 
-def _refuse_unknown(names: Iterable[str], known: Iterable[str], where: str, spell: Any) -> None:
-    known = sorted(known)
-    for name in names:
+def _as_flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+def _as_variable(name: str) -> str:
+    return PREFIX + name.upper()
+
+
+def _refuse_unknown(place: _Place) -> None:
+    known = sorted(RetentionSettings.model_fields)
+    for name in place.values:
         if name not in known:
             near = difflib.get_close_matches(name, known, 1, 0.0)
-            msg = f"{where}: unknown setting {spell(name)}; did you mean {spell(near[0])}?"
+            msg = f"{place.where}: unknown setting {place.spell(name)}; did you mean {place.spell(near[0])}?"
             raise SettingsError(msg)
 
 
-def _from_file(path: Path, model: type[BaseModel]) -> dict[str, Any]:
+def _from_file(path: Path) -> _Place:
     try:
-        values = tomllib.loads(path.read_text())
-    except (OSError, tomllib.TOMLDecodeError) as error:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
         msg = f"{path}: cannot be read as TOML: {error}"
         raise SettingsError(msg) from error
-    _refuse_unknown(values, model.model_fields, str(path), str)
-    return values
+    for name in DURATIONS & values.keys():
+        if not isinstance(values[name], str):
+            msg = f'{path}: {name} = {values[name]!r}: expected a text with a unit, such as {name} = "30s"'
+            raise SettingsError(msg)
+    return _Place(str(path), values, str)
 
 
-def _from_environment(environment: Mapping[str, str], model: type[BaseModel]) -> dict[str, Any]:
+def _from_environment(environment: Mapping[str, str]) -> _Place:
     values: dict[str, Any] = {
-        name[len(PREFIX) :].lower(): value
-        for name, value in environment.items()
-        if name.startswith(PREFIX) and name not in NOT_SETTINGS
+        name[len(PREFIX) :].lower(): value for name, value in environment.items() if name.startswith(PREFIX) and name not in NOT_SETTINGS
     }
-    _refuse_unknown(values, model.model_fields, "environment", lambda name: PREFIX + name.upper())
-    return values
+    return _Place("environment", values, _as_variable)
 
 
 def _properties(value: Any, where: str) -> dict[str, str]:
+    """Client properties from a table, a JSON object or a list of name=value."""
     if isinstance(value, str):
-        import json  # noqa: PLC0415
-
         try:
             value = json.loads(value)
-        except json.JSONDecodeError as error:
-            msg = f'{where}: expected a JSON object such as {{"security.protocol": "SASL_SSL"}}: {error}'
-            raise SettingsError(msg) from error
+        except json.JSONDecodeError:
+            value = None
+        if not isinstance(value, dict):
+            msg = f'{where}: expected a JSON object such as {{"security.protocol": "SASL_SSL"}}'
+            raise SettingsError(msg)
     if isinstance(value, dict):
-        return {str(k): str(v) for k, v in _flatten(value).items()}
+        return _flatten(value, where)
+    if not isinstance(value, list | tuple):
+        msg = f'{where}: expected a table of client properties, such as security.protocol = "SASL_SSL"'
+        raise SettingsError(msg)
     pairs = [str(item).partition("=") for item in value]
     for key, sign, _ in pairs:
         if not (key and sign):
             msg = f"{where}: {key!r} is not a property: expected name=value, such as security.protocol=SASL_SSL"
             raise SettingsError(msg)
-    return {key: text for key, _, text in pairs}
+    return {key.strip(): text for key, _, text in pairs}
 
 
-def _flatten(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def _flatten(value: Mapping[str, Any], where: str, prefix: str = "") -> dict[str, str]:
     """TOML reads `security.protocol = …` as nested tables; Kafka wants the dotted name back."""
-    flat: dict[str, Any] = {}
+    flat: dict[str, str] = {}
     for key, item in value.items():
-        flat |= _flatten(item, f"{prefix}{key}.") if isinstance(item, dict) else {prefix + key: item}
+        if isinstance(item, dict):
+            flat |= _flatten(item, where, f"{prefix}{key}.")
+        elif isinstance(item, bool):
+            flat[prefix + key] = str(item).lower()
+        elif isinstance(item, str | int | float):
+            flat[prefix + key] = str(item)
+        else:
+            msg = f"{where}: the property {prefix}{key} is a {type(item).__name__}: expected a text, a number, true or false"
+            raise SettingsError(msg)
     return flat
+
+
+def _places(flags: Mapping[str, Any], environment: Mapping[str, str], config: Path | None) -> Iterator[_Place]:
+    """Every place that has settings, the weakest first."""
+    named = environment.get("KEEPLINE_CONFIG")
+    path = config or (Path(named) if named else Path("keepline.toml"))
+    if config or named or path.exists():
+        yield _from_file(path)
+    yield _from_environment(environment)
+    yield _Place("command line", {name: value for name, value in flags.items() if value is not None}, _as_flag)
 
 
 def load(flags: Mapping[str, Any], environment: Mapping[str, str] | None = None, config: Path | None = None) -> RetentionSettings:
     """The settings of flags over environment over file; SettingsError says which is wrong, where, and what was expected."""
-    environment = os.environ if environment is None else environment
-    named = environment.get("KEEPLINE_CONFIG")
-    path = config or (Path(named) if named else Path("keepline.toml"))
-    model = RetentionSettings
-    places: list[tuple[str, dict[str, Any]]] = []
-    if path.exists() or config or named:
-        places.append((str(path), _from_file(path, model)))
-    places.append(("environment", _from_environment(environment, model)))
-    given = {name: value for name, value in flags.items() if value is not None}
-    _refuse_unknown(given, model.model_fields, "command line", lambda name: "--" + name.replace("_", "-"))
-    places.append(("command line", given))
     merged: dict[str, Any] = {}
     origin: dict[str, str] = {}
-    for where, values in places:
-        for name, value in values.items():
+    for place in _places(flags, os.environ if environment is None else environment, config):
+        _refuse_unknown(place)
+        for name, value in place.values.items():
+            origin[name] = f"{place.where}: {place.spell(name)}"
             if name == "kafka":
-                merged["kafka"] = merged.get("kafka", {}) | _properties(value, where)
+                merged["kafka"] = merged.get("kafka", {}) | _properties(value, origin[name])
             else:
                 merged[name] = value
-            origin[name] = where
     try:
-        return model(**merged)
+        return RetentionSettings(**merged)
     except ValidationError as error:
-        lines = []
+        problems = []
         for problem in error.errors():
             name = str(problem["loc"][0])
-            shown = "******" if name in {"kafka", "redis_url"} else repr(problem.get("input"))
-            lines.append(f"{origin.get(name, 'default')}: {name} = {shown}: {problem['msg'].removeprefix('Value error, ')}")
-        raise SettingsError("\n".join(lines)) from error
+            shown = MASK if name in {"kafka", "redis_url"} else repr(merged.get(name))
+            problems.append(f"{origin.get(name, name)} = {shown}: {problem['msg'].removeprefix('Value error, ')}")
+        raise SettingsError("\n".join(problems)) from None  # pydantic's own error shows the values
