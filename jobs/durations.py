@@ -22,6 +22,6 @@ def parse_ms(text: object) -> int:
     digits, unit = match.groups()
     value = int(digits) * UNITS[unit] if len(digits) < 20 else LONGEST_MS + 1
     if value > LONGEST_MS:
-        msg = f"{text[:40]!r} is too long: expected at most {LONGEST_MS // UNITS['d']}d"
+        msg = f"{str(text)[:40]!r} is too long: expected at most {LONGEST_MS // UNITS['d']}d"
         raise ValueError(msg)
     return value

@@ -22,6 +22,7 @@ from keepline.schemas.files import read_events
 from keepline.schemas.messages import message
 from keepline.schemas.records import to_json
 from keepline.schemas.status import DUPLICATE, OK, Reason
+from keepline.schemas.textfiles import Progress
 
 
 class _Events:
@@ -30,15 +31,12 @@ class _Events:
     def __init__(self) -> None:
         self.buffer = bytearray()
         self.lengths, self.files, self.numbers, self.types = array("q"), array("i"), array("q"), array("b")
-        self.names: list[str] = []
+        self.names: dict[str, int] = {}
         self.rejected: list[tuple[int, int, dict[str, Any]]] = []
 
-    def read(self, paths: Sequence[Path], type_name: str | None) -> _Events:
-        for line in read_events(paths, type_name):
-            if not self.names or self.names[-1] != line.file:
-                if line.file not in self.names:
-                    self.names.append(line.file)
-            file = self.names.index(line.file)
+    def read(self, paths: Sequence[Path], type_name: str | None, progress: Progress | None) -> _Events:
+        for line in read_events(paths, type_name, progress):
+            file = self.names.setdefault(line.file, len(self.names))
             if isinstance(line.event, Ok):
                 self.buffer += line.event.value
                 self.lengths.append(len(line.event.value))
@@ -59,14 +57,16 @@ class _Events:
         return EventBatch(np.frombuffer(self.buffer or b"\0", np.uint8), np.cumsum(lengths) - lengths, lengths)
 
 
-def compute(set_name: str, paths: Sequence[Path], at: str, out: Path, type_name: str | None = None) -> dict[str, Any]:
+def compute(
+    set_name: str, paths: Sequence[Path], at: str, out: Path, type_name: str | None = None, progress: Progress | None = None
+) -> dict[str, Any]:
     """Writes the rows; returns counts: rows, events, rejected, duplicate, late, and where the rejected lines went."""
     query.check_out(out)
     asked = query.read_queries(Path(at)) if Path(at).suffix in {".csv", ".gz"} or Path(at).exists() else None
     if asked is None:
         query.parse_time(at)
     plan = compile_plan(feature_set(set_name))
-    events = _Events().read(paths, type_name)
+    events = _Events().read(paths, type_name, progress)
     batch = events.batch()
     found = scan(batch)
     queries = asked or query.everyone(known_customers(batch, found), at)
@@ -94,7 +94,7 @@ def _write_rejected(path: Path, events: _Events) -> None:
     if not events.rejected:
         path.unlink(missing_ok=True)
         return
-    several = len(events.names) > 1
+    names = list(events.names)
     with path.open("w", encoding="utf-8") as file:
         for place, _, entry in sorted(events.rejected, key=lambda item: item[:2]):
-            file.write(to_json({"file": events.names[place], **entry} if several else entry) + "\n")
+            file.write(to_json({"file": names[place], **entry} if len(names) > 1 else entry) + "\n")

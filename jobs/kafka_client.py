@@ -1,10 +1,25 @@
-"""Client configurations for confluent-kafka, with the user's properties passed through."""
+"""Client configurations for confluent-kafka (librdkafka), with the user's properties passed through, and its errors as ours.
+
+librdkafka logs to Python's logger `keepline.kafka`, which says nothing unless a program configures logging: what matters to
+a user comes back as an error.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from typing import TypeVar
+
+from confluent_kafka import Consumer, KafkaException, Producer
+from confluent_kafka import KafkaError as ClientError
 
 from keepline.schemas.errors import KeeplineError
+
+LOG = logging.getLogger("keepline.kafka")
+LOG.addHandler(logging.NullHandler())
+PATIENCE_SECONDS = 10.0
+Client = TypeVar("Client")
+Config = dict[str, str | int | bool]
 
 
 class KafkaError(KeeplineError):
@@ -21,13 +36,13 @@ def properties(pairs: Iterable[str]) -> dict[str, str]:
     for pair in pairs:
         name, sign, value = pair.partition("=")
         if not (name and sign):
-            msg = f"--kafka {pair!r}: expected name=value, such as security.protocol=SASL_SSL"
+            msg = f"--kafka {name!r}: expected name=value, such as security.protocol=SASL_SSL"
             raise KafkaError(msg)
         given[name] = value
     return given
 
 
-def producer(servers: str, given: dict[str, str]) -> dict[str, str | int | bool]:
+def producer(servers: str, given: Mapping[str, str]) -> Config:
     """An idempotent producer that partitions keys as Java clients do."""
     return {
         "bootstrap.servers": servers,
@@ -40,7 +55,7 @@ def producer(servers: str, given: dict[str, str]) -> dict[str, str | int | bool]
     }
 
 
-def reader(servers: str, given: dict[str, str], *, latest: bool = False) -> dict[str, str | int | bool]:
+def reader(servers: str, given: Mapping[str, str]) -> Config:
     """A reader of committed records that leaves no offsets behind."""
     return {
         "bootstrap.servers": servers,
@@ -48,6 +63,38 @@ def reader(servers: str, given: dict[str, str], *, latest: bool = False) -> dict
         "isolation.level": "read_committed",
         "enable.auto.commit": False,
         "enable.partition.eof": True,
-        "auto.offset.reset": "latest" if latest else "earliest",
+        "auto.offset.reset": "earliest",
         **given,
     }
+
+
+def client(kind: Callable[..., Client], config: Config) -> Client:
+    """A Producer, Consumer or AdminClient of these properties, its log routed; KafkaError for properties that it does not take."""
+    try:
+        return kind(config, logger=LOG)
+    except KafkaException as error:
+        msg = f"the Kafka client refuses its properties: {reason(error)}; --kafka takes those of librdkafka (its CONFIGURATION.md)"
+        raise KafkaError(msg) from None
+
+
+def partitions(asked: Producer | Consumer, servers: str, topic: str, patience: float = PATIENCE_SECONDS) -> list[int]:
+    """The partitions of a topic; KafkaError where no broker answers or none has the topic."""
+    try:
+        metadata = asked.list_topics(topic, timeout=patience).topics[topic]
+        if metadata.error is not None and metadata.error.code() == ClientError.LEADER_NOT_AVAILABLE:
+            # The broker creates topics when they are asked for, and has just begun.
+            asked.poll(1.0)
+            metadata = asked.list_topics(topic, timeout=patience).topics[topic]
+    except KafkaException as error:
+        told = f"no answer from Kafka at {servers} within {patience:.0f} s ({reason(error)})"
+        msg = f"{told}; check --bootstrap-servers, or run `keepline doctor`"
+        raise KafkaError(msg) from None
+    if metadata.error is not None:
+        msg = f"topic {topic!r} at {servers}: {metadata.error.str()}; create the topic, or correct its name"
+        raise KafkaError(msg)
+    return list(metadata.partitions)
+
+
+def reason(error: KafkaException) -> str:
+    """What the client says, without its decoration."""
+    return str(error.args[0].str()) if error.args and hasattr(error.args[0], "str") else str(error)

@@ -9,9 +9,9 @@ from typing import Any
 
 from confluent_kafka import KafkaException, Producer
 
-from keepline.jobs.kafka_client import KafkaError, producer, properties
+from keepline.jobs.kafka_client import KafkaError, client, partitions, producer, properties, reason
 from keepline.schemas.encode import Ok
-from keepline.schemas.files import read_events
+from keepline.schemas.files import find_files, read_events
 
 FLUSH_SECONDS = 60
 POLL_EVERY = 256
@@ -22,12 +22,8 @@ class Sender:
 
     def __init__(self, servers: str, topic: str, given: dict[str, str] | None = None, rate: float = 0.0, *, stamped: bool = True) -> None:
         """`rate` in events a second, 0 = as fast as possible; `stamped`: send the header created_ms."""
-        self._producer = Producer(producer(servers, given or {}))
-        try:
-            self._producer.list_topics(topic, timeout=10)
-        except KafkaException as error:
-            msg = f"Kafka at {servers} does not answer within 10 s: {error}; check --bootstrap-servers, and run `keepline doctor`"
-            raise KafkaError(msg) from error
+        self._producer = client(Producer, producer(servers, given or {}))
+        partitions(self._producer, servers, topic)
         self._topic, self._rate, self._stamped = topic, rate, stamped
         self._failed: str | None = None
         self._start = time.time()
@@ -52,6 +48,10 @@ class Sender:
                 break
             except BufferError:
                 self._producer.poll(0.1)
+                self._check()
+            except KafkaException as error:
+                msg = f"topic {self._topic!r}: the record for {key!r} at {event_time} cannot be sent: {reason(error)}"
+                raise KafkaError(msg) from None
         self.sent += 1
         if self.sent % POLL_EVERY == 0 or self._rate:
             self._producer.poll(0)
@@ -83,11 +83,13 @@ def produce(
     type_name: str | None,
     given: Iterable[str],
     rejected: Callable[[str], None],
+    progress: Callable[[int], None] | None = None,
 ) -> dict[str, Any]:
     """Sends what is an event, reports what is not; returns {sent, rejected}."""
+    find_files(paths)  # a wrong path is told before Kafka is asked
     sender = Sender(servers, topic, properties(given), rate)
     bad = 0
-    for line in read_events(paths, type_name):
+    for line in read_events(paths, type_name, progress):
         if isinstance(line.event, Ok):
             sender.send(line.event.customer_id.encode(), line.event.value, line.event.event_time)
         else:

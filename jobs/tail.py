@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, KafkaException, Message, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, Message, TopicPartition
 from confluent_kafka import KafkaError as ClientError
 
-from keepline.jobs.kafka_client import KafkaError, properties, reader
+from keepline.jobs.kafka_client import KafkaError, client, partitions, properties, reader
 from keepline.schemas.catalog import OUTPUT_NAMES
 from keepline.schemas.records import RecordError, to_record
 
-METADATA_SECONDS = 10
+WAIT_SECONDS = 0.2
+AT_ONCE = 1000
+AWAY = (ClientError._TRANSPORT, ClientError._ALL_BROKERS_DOWN)
+"""The client goes on trying; so does who follows."""
 
 
 def as_record(message: Message) -> dict[str, Any]:
@@ -28,36 +31,50 @@ def as_record(message: Message) -> dict[str, Any]:
     return record if name in OUTPUT_NAMES else {"type": name} | record
 
 
-def messages(
-    topic: str, servers: str, given: Iterable[str] = (), *, follow: bool = False, latest: bool = False
-) -> Iterator[Message]:
+class _Reader:
+    """One pass over a topic's partitions."""
+
+    def __init__(self, topic: str, servers: str, given: dict[str, str], *, follow: bool, latest: bool) -> None:
+        self._name, self._follow = f"topic {topic!r} at {servers}", follow
+        self._consumer: Consumer = client(Consumer, reader(servers, given))
+        try:
+            self._left = set(partitions(self._consumer, servers, topic))
+            start = OFFSET_END if latest else OFFSET_BEGINNING
+            self._consumer.assign([TopicPartition(topic, partition, start) for partition in self._left])
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def at_end(self) -> bool:
+        """Whether every partition was read to the end it has for committed readers: an open transaction is beyond it."""
+        return not self._left
+
+    def take(self) -> Iterator[Message]:
+        """What has arrived."""
+        for message in self._consumer.consume(AT_ONCE, WAIT_SECONDS):
+            trouble = message.error()
+            if trouble is None:
+                yield message
+            elif trouble.code() == ClientError._PARTITION_EOF:
+                self._left.discard(message.partition())
+            elif not (self._follow and trouble.code() in AWAY):
+                msg = f"{self._name}: {trouble.str()}"
+                raise KafkaError(msg)
+
+    def close(self) -> None:
+        """Leaves."""
+        self._consumer.close()
+
+
+def messages(topic: str, servers: str, given: Iterable[str] = (), *, follow: bool = False, latest: bool = False) -> Iterator[Message]:
     """Committed messages of a topic; without `follow`, up to the end that each partition has now."""
-    consumer = Consumer(reader(servers, properties(given), latest=latest))
+    found = _Reader(topic, servers, properties(given), follow=follow, latest=latest)
     try:
-        metadata = consumer.list_topics(topic, timeout=METADATA_SECONDS).topics[topic]
-    except KafkaException as error:
-        consumer.close()
-        msg = f"Kafka at {servers} does not answer within {METADATA_SECONDS} s: {error}; check --bootstrap-servers, and run `keepline doctor`"
-        raise KafkaError(msg) from error
-    try:
-        if metadata.error is not None:
-            msg = f"topic {topic!r} at {servers}: {metadata.error}; list the topics, or start the job that writes it"
-            raise KafkaError(msg)
-        start = OFFSET_END if latest else OFFSET_BEGINNING
-        consumer.assign([TopicPartition(topic, partition, start) for partition in metadata.partitions])
-        ended: set[int] = set()
-        while follow or len(ended) < len(metadata.partitions):
-            for message in consumer.consume(1000, 0.2):
-                error = message.error()
-                if error is None:
-                    yield message
-                elif error.code() == ClientError._PARTITION_EOF:  # noqa: SLF001 — the client's public name of this code
-                    ended.add(message.partition())
-                else:
-                    msg = f"topic {topic!r} at {servers}: {error}"
-                    raise KafkaError(msg)
+        while follow or not found.at_end:
+            yield from found.take()
     finally:
-        consumer.close()
+        found.close()
 
 
 def records(

@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
 
 def doctor(
-    bootstrap_servers: Annotated[Optional[str], typer.Option(help="Also check that these Kafka brokers answer.")] = None,
-    redis_url: Annotated[Optional[str], typer.Option(help="Also check that this Redis answers.")] = None,
-    model: Annotated[Optional[Path], typer.Option(help="Model to check. [default: the committed one]")] = None,
+    bootstrap_servers: Annotated[str | None, typer.Option(help="Also check that these Kafka brokers answer.")] = None,
+    redis_url: Annotated[str | None, typer.Option(help="Also check that this Redis answers.")] = None,
+    model: Annotated[Path | None, typer.Option(help="Model to check. [default: the committed one]")] = None,
+    kafka: Annotated[list[str] | None, typer.Option(help="A librdkafka property, name=value; may be repeated.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the checks as JSON.")] = False,
 ) -> None:
     """Check Java, the jars, the model, Kafka and Redis; say how to fix what is missing. Exits 1 if anything is.
 
     Example: keepline doctor --bootstrap-servers localhost:9092 --redis-url redis://localhost:6379/0
     """
-    from keepline.jobs.stack.doctor import checks  # noqa: PLC0415
+    from keepline.jobs.kafka_client import properties
+    from keepline.jobs.stack.doctor import checks
 
-    results = checks(bootstrap_servers=bootstrap_servers, redis_url=redis_url, model=model)
+    given = properties(kafka or [])
+    results = checks(bootstrap_servers=bootstrap_servers, redis_url=redis_url, model=model, properties=given)
     if as_json:
-        import json  # noqa: PLC0415
+        import json
 
         typer.echo(json.dumps([result._asdict() for result in results]))
     else:

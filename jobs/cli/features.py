@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -12,7 +12,7 @@ def churn(
     events: Annotated[list[Path], typer.Option(help="Event file or folder (JSON Lines, CSV, .gz); may be repeated.")],
     at: Annotated[str, typer.Option(help="QUERIES.csv (customer_id,at), or one time for every customer (RFC 3339).")],
     out: Annotated[Path, typer.Option(help="Rows: .csv or .parquet.")],
-    type_name: Annotated[Optional[str], typer.Option("--type", help="Event type of CSV files that do not say.")] = None,
+    type_name: Annotated[str | None, typer.Option("--type", help="Event type of CSV files that do not say.")] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit 1 if any line was rejected.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
@@ -22,11 +22,13 @@ def churn(
 
     Example: keepline features churn --events events/ --at queries.csv --out rows.csv
     """
-    from keepline.jobs.features import compute  # noqa: PLC0415
+    from keepline.jobs.cli.progress import bar
+    from keepline.jobs.features import compute
 
-    summary = compute("churn", events, at, out, type_name)
+    with bar("reading events", events, quiet=as_json) as progress:
+        summary = compute("churn", events, at, out, type_name, progress)
     if as_json:
-        import json  # noqa: PLC0415
+        import json
 
         typer.echo(json.dumps(summary))
     else:

@@ -1,68 +1,83 @@
-"""Puts the commands together, and turns errors that a user can put right into one clear line."""
+"""Puts the commands together. Help is plain text: what draws boxes takes longer to import than all else, and eats square brackets."""
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Callable
+from inspect import cleandoc
 from typing import Annotated
 
 import typer
 
-from keepline.jobs.cli import demo, doctor, features, predict, produce, replay, run, tail, train
+from keepline.jobs.cli import demo, doctor, errors, features, predict, produce, replay, run, tail, train
+
+# \b keeps the lines of a paragraph as they are: an example is there to be copied.
+EXAMPLE = "\b\nExample:\n  "
+HELP = f"""Real-time customer retention on Apache Flink: features, scores and interventions from the telemetry in Kafka.
+
+{EXAMPLE}keepline doctor
+  keepline demo"""
 
 app = typer.Typer(
     name="keepline",
-    help="Real-time customer retention on Apache Flink: features, scores and interventions from the telemetry in Kafka.",
     no_args_is_help=True,
+    rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
 )
 
 
 def _group(name: str, text: str) -> typer.Typer:
-    group = typer.Typer(help=text, no_args_is_help=True)
+    group = typer.Typer(help=text, no_args_is_help=True, rich_markup_mode=None)
     app.add_typer(group, name=name)
     return group
 
 
-app.command("doctor")(doctor.doctor)
-app.command("demo")(demo.demo)
-_group("run", "Run a job.").command("retention")(run.retention)
-_group("train", "Train a model from files.").command("churn")(train.train)
-app.command("predict")(predict.predict)
-app.command("produce")(produce.produce)
-app.command("tail")(tail.tail)
-_group("features", "Compute training rows from files, with the stream's kernels.").command("churn")(features.churn)
-_group("replay", "Run a job over files, without Flink or Kafka.").command("retention")(replay.retention)
+def _add(group: typer.Typer, name: str, command: Callable[..., None], short: str) -> None:
+    text = cleandoc(command.__doc__ or "").replace("Example: ", EXAMPLE)
+    group.command(name, help=text, short_help=short)(command)
+
+
+_add(app, "doctor", doctor.doctor, "Is all here that the jobs need?")
+_add(app, "demo", demo.demo, "The whole job on real components; begin here.")
+_add(_group("run", "Run a job: keepline run retention --help"), "retention", run.retention, "Score customers as their events arrive.")
+_add(_group("train", "Train a model: keepline train churn --help"), "churn", train.train, "Train and validate a churn model.")
+_add(app, "predict", predict.predict, "Score a file of features with a trained model.")
+_add(app, "produce", produce.produce, "Send event files to Kafka.")
+_add(app, "tail", tail.tail, "Print a topic's committed records as JSON Lines.")
+_add(
+    _group("features", "Training rows from event files: keepline features churn --help"),
+    "churn",
+    features.churn,
+    "The churn features of customers at given moments.",
+)
+_add(
+    _group("replay", "Run a job over files, without Flink or Kafka: keepline replay retention --help"),
+    "retention",
+    replay.retention,
+    "The retention job's output from event files.",
+)
 
 
 def _version(wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import version  # noqa: PLC0415
+        from importlib.metadata import version
 
         typer.echo(version("keepline"))
         raise typer.Exit
 
 
-@app.callback()
 def options(
     _version_: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
 ) -> None:
-    """Real-time customer retention on Apache Flink."""
+    """What stands before the command."""
+
+
+app.callback(help=HELP)(options)
 
 
 def main() -> None:
     """The console script."""
-    try:
-        app()
-    except Exception as error:
-        from keepline.schemas.errors import KeeplineError  # noqa: PLC0415
-
-        if not isinstance(error, KeeplineError):
-            raise
-        typer.echo(f"error: {error}", err=True)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        sys.exit(130)
+    errors.run(app)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ def predict(
     model: Annotated[Path, typer.Option(help="Folder that `keepline train` wrote.")],
     features: Annotated[Path, typer.Option(help="customer_id and the model's columns (.csv, .csv.gz, .parquet).")],
     out: Annotated[Path, typer.Option(help="customer_id,probability: .csv or .parquet.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
     """Score every row of a file; the model's columns are needed, others are ignored.
 
@@ -20,6 +21,11 @@ def predict(
     from keepline.models.predict import predict as run
 
     done = run(model, features, out)
+    if as_json:
+        import json
+
+        typer.echo(json.dumps({"rows": done.rows, "notes": done.notes, "out": str(out)}))
+        return
     for note in done.notes:
         typer.echo(f"note: {note}", err=True)
     typer.echo(f"{out}: {done.rows} customers scored")

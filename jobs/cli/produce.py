@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
 
-def produce(  # noqa: PLR0913 — one parameter an option
+def produce(
     events: Annotated[list[Path], typer.Option(help="Event file or folder (JSON Lines, CSV, .gz); may be repeated.")],
-    bootstrap_servers: Annotated[str, typer.Option(help="Kafka brokers.")] = "localhost:9092",
+    bootstrap_servers: Annotated[str | None, typer.Option(help="Kafka brokers. [default: localhost:9092]")] = None,
     topic: Annotated[str, typer.Option(help="Topic.")] = "telemetry",
-    rate: Annotated[float, typer.Option(help="Events a second; 0 as fast as possible.")] = 0.0,
-    type_name: Annotated[Optional[str], typer.Option("--type", help="Event type of CSV files that do not say.")] = None,
-    kafka: Annotated[Optional[list[str]], typer.Option(help="A Kafka client property, name=value; may be repeated.")] = None,
+    rate: Annotated[float, typer.Option(min=0, help="Events a second; 0 as fast as possible.")] = 0.0,
+    type_name: Annotated[str | None, typer.Option("--type", help="Event type of CSV files that do not say.")] = None,
+    kafka: Annotated[list[str] | None, typer.Option(help="A librdkafka property, name=value; may be repeated.")] = None,
+    config: Annotated[Path | None, typer.Option(help="Settings file. [default: keepline.toml, where there is one]")] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit 1 if any line was rejected.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
@@ -24,14 +25,18 @@ def produce(  # noqa: PLR0913 — one parameter an option
 
     Example: keepline produce --events events.jsonl --bootstrap-servers localhost:9092 --topic telemetry
     """
-    from keepline.jobs import produce as work  # noqa: PLC0415
+    from keepline.jobs import produce as work
+    from keepline.jobs import settings
+    from keepline.jobs.cli.progress import bar
 
     def rejected(where: str) -> None:
         typer.echo(where, err=True)
 
-    summary = work.produce(events, bootstrap_servers, topic, rate, type_name, kafka or [], rejected)
+    servers = settings.load({"bootstrap_servers": bootstrap_servers}, config=config).bootstrap_servers
+    with bar(f"sending to {topic}", events, quiet=as_json) as progress:
+        summary = work.produce(events, servers, topic, rate, type_name, kafka or [], rejected, progress)
     if as_json:
-        import json  # noqa: PLC0415
+        import json
 
         typer.echo(json.dumps(summary))
     else:

@@ -3,35 +3,38 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
 
-def retention(  # noqa: PLR0913 — one parameter a setting
+def retention(
     events: Annotated[list[Path], typer.Option(help="Event file or folder (JSON Lines, CSV, .gz); may be repeated.")],
     out: Annotated[Path, typer.Option(help="Folder for scores.jsonl, interventions.jsonl, …")],
-    model: Annotated[Optional[Path], typer.Option(help="Folder or manifest of a model. [default: the committed one]")] = None,
-    emit: Annotated[Optional[str], typer.Option(help="When a score is put out: band, delta or every. [default: delta]")] = None,
-    delta: Annotated[Optional[float], typer.Option(help="With --emit delta: the least change. [default: 0.01]")] = None,
-    cooldown: Annotated[Optional[str], typer.Option(help="Least time between interventions. [default: 30d]")] = None,
-    disorder: Annotated[Optional[str], typer.Option(help="How far events may be out of order. [default: 1h]")] = None,
-    currency: Annotated[Optional[str], typer.Option(help="The currency that amounts are in.")] = None,
+    model: Annotated[Path | None, typer.Option(help="Folder or manifest of a model. [default: the committed one]")] = None,
+    emit: Annotated[str | None, typer.Option(help="When a score is put out: band, delta or every. [default: delta]")] = None,
+    delta: Annotated[float | None, typer.Option(help="With --emit delta: the least change. [default: 0.01]")] = None,
+    cooldown: Annotated[str | None, typer.Option(help="Least time between interventions. [default: 30d]")] = None,
+    disorder: Annotated[str | None, typer.Option(help="How far events may be out of order. [default: 1h]")] = None,
+    currency: Annotated[str | None, typer.Option(help="The currency that amounts are in.")] = None,
     wall_clock: Annotated[str, typer.Option(help="The time that FUTURE_TIME is judged by (RFC 3339), or none.")] = "none",
-    type_name: Annotated[Optional[str], typer.Option("--type", help="Event type of CSV files that do not say.")] = None,
-    config: Annotated[Optional[Path], typer.Option(help="Settings file. [default: keepline.toml, where there is one]")] = None,
+    type_name: Annotated[str | None, typer.Option("--type", help="Event type of CSV files that do not say.")] = None,
+    config: Annotated[Path | None, typer.Option(help="Settings file. [default: keepline.toml, where there is one]")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
     """Run the retention job over files; the same kernels and policy, so the same records as the live job's topics.
 
     Example: keepline replay retention --events events.jsonl --out replayed/
     """
-    from keepline.jobs import replay, settings  # noqa: PLC0415
+    from keepline.jobs import replay, settings
+    from keepline.jobs.cli.progress import bar
 
     flags = {"model": model, "emit": emit, "delta": delta, "cooldown": cooldown, "disorder": disorder, "currency": currency}
-    summary = replay.retention(settings.load(flags, config=config), events, out, wall_clock, type_name)
+    wanted = settings.load(flags, config=config)
+    with bar("replaying", events, quiet=as_json) as progress:
+        summary = replay.retention(wanted, events, out, wall_clock, type_name, progress)
     if as_json:
-        import json  # noqa: PLC0415
+        import json
 
         typer.echo(json.dumps(summary))
         return

@@ -9,6 +9,7 @@ import importlib.util
 import shutil
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,7 +30,13 @@ class Check(NamedTuple):
     fix: str = ""
 
 
-def checks(*, bootstrap_servers: str | None = None, redis_url: str | None = None, model: Path | None = None) -> list[Check]:
+def checks(
+    *,
+    bootstrap_servers: str | None = None,
+    redis_url: str | None = None,
+    model: Path | None = None,
+    properties: Mapping[str, str] | None = None,
+) -> list[Check]:
     """All checks; Kafka and Redis only where an address is given, Maven only while the jar is missing."""
     jar = job_jar()
     found = [python_version(), java_runtime(), jar]
@@ -37,7 +44,7 @@ def checks(*, bootstrap_servers: str | None = None, redis_url: str | None = None
         found.append(maven())
     found += [broker(), flink(), numba_cache(), pretrained(model)]
     if bootstrap_servers:
-        found.append(kafka(bootstrap_servers))
+        found.append(kafka(bootstrap_servers, properties))
     if redis_url:
         found.append(redis(redis_url))
     return found
@@ -127,19 +134,21 @@ def pretrained(model: Path | None = None) -> Check:
     return Check("Model", True, str(path))
 
 
-def kafka(bootstrap_servers: str) -> Check:
+def kafka(bootstrap_servers: str, properties: Mapping[str, str] | None = None) -> Check:
     """The brokers answer."""
     from confluent_kafka import KafkaException
     from confluent_kafka.admin import AdminClient
 
+    from keepline.jobs.kafka_client import KafkaError, client, reason
+
     try:
-        # Quiet: the finding says it, the library need not.
-        client = AdminClient({"bootstrap.servers": bootstrap_servers, "socket.connection.setup.timeout.ms": 3000, "log_level": 0})
-        brokers = client.list_topics(timeout=PATIENCE).brokers
+        config = {"bootstrap.servers": bootstrap_servers, "socket.connection.setup.timeout.ms": 3000}
+        brokers = client(AdminClient, config | dict(properties or {})).list_topics(timeout=PATIENCE).brokers
+    except KafkaError as error:
+        return Check("Kafka", False, str(error), "correct --kafka")
     except KafkaException as error:
-        reason = error.args[0].str() if error.args else str(error)
-        fix = "start Kafka, or correct --bootstrap-servers (host:port); check advertised.listeners, firewall and TLS"
-        return Check("Kafka", False, f"no answer from {bootstrap_servers} within {PATIENCE:.0f} s: {reason}", fix)
+        fix = "start Kafka, or correct --bootstrap-servers (host:port); check advertised.listeners, firewall and TLS (--kafka)"
+        return Check("Kafka", False, f"no answer from {bootstrap_servers} within {PATIENCE:.0f} s: {reason(error)}", fix)
     return Check("Kafka", True, f"{len(brokers)} broker(s) at {bootstrap_servers}")
 
 
