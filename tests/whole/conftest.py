@@ -1,0 +1,26 @@
+"""A model that weighs every feature, so that a wrong feature anywhere is a wrong score."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.jobs.models_for_tests import manifest
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("model")
+    (folder / "manifest.json").write_text(json.dumps(manifest()), encoding="utf-8")
+    return folder
+
+
+@pytest.fixture
+def name() -> str:
+    """A name for topics, job and customers that no other test uses."""
+    return f"whole-{next(_numbers)}"

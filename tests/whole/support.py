@@ -1,0 +1,137 @@
+"""What the tests of the whole job share: sending, running, reading back, and the two comparisons.
+
+"Equal to replay" is the contract's: per customer, in order, all fields but topic, partition, offset and timestamp.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from confluent_kafka import Producer
+from redis import Redis
+
+from keepline.jobs.replay import retention as replay_retention
+from keepline.jobs.settings import RetentionSettings
+from keepline.jobs.stack.kafka import EmbeddedKafka
+from keepline.jobs.tail import records as tail
+from keepline.operators.spec import CHANNELS
+from keepline.schemas.records import to_json
+from tests.whole.history import Sent
+
+KEEPLINE = Path(sys.executable).with_name("keepline")
+PLACE = ("topic", "partition", "offset", "timestamp")
+"""Fields in which a live record and its replay differ."""
+Record = dict[str, Any]
+Outputs = dict[str, dict[str, list[Record]]]
+"""By channel, by customer (dead letters: by key), the records in order."""
+
+
+def topics(kafka: EmbeddedKafka, name: str, partitions: int = 1) -> str:
+    """Creates the job's topics, `NAME.in` and `NAME.scores` …; returns the input."""
+    kafka.create_topics([f"{name}.in"], partitions)
+    kafka.create_topics([f"{name}.{channel}" for channel in CHANNELS], 2)
+    return f"{name}.in"
+
+
+def send(kafka: EmbeddedKafka, topic: str, records: Iterable[Sent]) -> None:
+    """Sends the records in this order, each to its partition."""
+    producer = Producer({"bootstrap.servers": kafka.bootstrap_servers, "enable.idempotence": True, "linger.ms": 5, "log_level": 3})
+    for record in records:
+        moment = record.event["event_time"] if record.event else 0
+        while True:
+            try:
+                producer.produce(topic, record.value, record.key, partition=record.partition, timestamp=max(moment, 1))
+                break
+            except BufferError:
+                producer.poll(0.1)
+    assert producer.flush(60) == 0
+
+
+def run(*arguments: str, timeout: float = 150, environment: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """`keepline …` as a user types it."""
+    env = {key: value for key, value in os.environ.items() if not key.startswith("KEEPLINE_") or key == "KEEPLINE_JAR"}
+    return subprocess.run(
+        [str(KEEPLINE), *arguments], capture_output=True, text=True, check=False, timeout=timeout, env=env | dict(environment or {}),
+        stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+
+
+def live(kafka: EmbeddedKafka, name: str) -> Outputs:
+    """What a job committed."""
+    return {channel: by_customer(map(plain, tail(f"{name}.{channel}", kafka.bootstrap_servers))) for channel in CHANNELS}
+
+
+def replayed(settings: RetentionSettings, records: Iterable[Sent], folder: Path) -> Outputs:
+    """What `keepline replay` makes of the same records, in the same order."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "events.jsonl"
+    with path.open("w", encoding="utf-8") as file:
+        file.writelines(json.dumps(record.event) + "\n" for record in records if record.event)
+    replay_retention(settings, [path], folder / "out")
+    return {channel: by_customer(map(json.loads, (folder / "out" / f"{channel}.jsonl").open())) for channel in CHANNELS}
+
+
+def plain(record: Record) -> Record:
+    """As it stands in a file."""
+    return dict(json.loads(to_json(record)))
+
+
+def by_customer(records: Iterable[Record]) -> dict[str, list[Record]]:
+    grouped: dict[str, list[Record]] = defaultdict(list)
+    for record in records:
+        grouped[record["customer_id"] if "customer_id" in record else record["key"]].append(record)
+    return dict(grouped)
+
+
+def flat(outputs: Mapping[str, list[Record]]) -> list[Record]:
+    return [record for each in outputs.values() for record in each]
+
+
+def without_place(record: Record) -> Record:
+    return {name: value for name, value in record.items() if name not in PLACE}
+
+
+def assert_equal(found: Outputs, wanted: Outputs, channels: Iterable[str] = CHANNELS) -> None:
+    """All channels equal, with the first difference in the message."""
+    for channel in channels:
+        here, there = found[channel], wanted[channel]
+        assert sorted(here) == sorted(there), f"{channel}: customers differ: {sorted(set(here) ^ set(there))[:5]}"
+        for customer in there:
+            ours, theirs = ([without_place(record) for record in side[customer]] for side in (here, there))
+            for place, (a, b) in enumerate(zip(ours, theirs, strict=False)):
+                assert a == b, f"{channel} of {customer}, record {place} of {len(theirs)}"
+            more = (ours if len(ours) > len(theirs) else theirs)[min(len(ours), len(theirs)) :]
+            assert len(ours) == len(theirs), f"{channel} of {customer}: {len(ours)} live, {len(theirs)} in replay; first without twin: {more[:1]}"
+
+
+def assert_view(redis_url: str, outputs: Outputs, prefix: str = "") -> None:
+    """Redis holds the last score and the newest intervention of every customer, and of nobody else (whose id begins with `prefix`)."""
+    redis = Redis.from_url(redis_url, decode_responses=True)
+    for kind, channel in (("score", "scores"), ("intervention", "interventions")):
+        wanted = {}
+        for customer, made in outputs[channel].items():
+            wanted[f"keepline:{kind}:{customer}" + (f":{made[-1]['score']}" if kind == "score" else "")] = made[-1]
+        assert set(redis.keys(f"keepline:{kind}:{prefix}*")) == set(wanted)
+        for key, record in wanted.items():
+            stored = redis.hgetall(key)
+            assert int(stored.pop("sequence")) > 0
+            moment = int(stored.pop("as_of"))
+            assert moment == record["as_of" if kind == "score" else "decided_at"], key
+            expected = {name: value for name, value in record.items() if value is not None and name != "as_of"}
+            assert {name: type(expected[name])(json.loads(text) if name == "reasons" else text) for name, text in stored.items()} == expected, key
+
+
+def wait(what: str, ready: Callable[[], object], seconds: float = 60) -> None:
+    """Polls until it is so."""
+    deadline = time.monotonic() + seconds
+    while not ready():
+        assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {what}"
+        time.sleep(0.1)
