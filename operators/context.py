@@ -11,11 +11,12 @@ from __future__ import annotations
 (
     HDR, SLOTS, OFFS, TOUCHED, TIMER_SLOT, TIMER_TIME, OUT, EVENTS, BLOCK, PROGRAMS, PLAN_INTS, PLAN_FLOATS, FLOATS,
     NAMES, NAMES_AT, RI, RF, RS, RN, REJECTS, CANDIDATES, CANDIDATE_X, CANDIDATE_F, CONTROL, X, CONTRIB, TOP,
-) = range(27)  # fmt: skip
+    KIND, COEF, CENTER,
+) = range(30)  # fmt: skip
 # Sizes and settings; times in milliseconds.
 (
     OUT_SIZE, CANDIDATE_ROOMS, STATE, FEATURES, RETENTION, BOUND, AHEAD, MIN_TIME, MAX_TIME, EMIT,
-) = range(27, 37)  # fmt: skip
+) = range(30, 40)  # fmt: skip
 WORDS = 40
 
 # Places in FLOATS, in bytes.

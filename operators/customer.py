@@ -47,20 +47,21 @@ class CustomerKernel:
         self.policy = policy.Policy(
             threshold=self.model.threshold, cooldown_ms=spec.cooldown_ms, data_median_mb=self.model.median("data_mb_30d")
         )
-        self._tables = self.model.tables()
+        tables = self.model.tables()
         width = len(self.names)
-        self._row = (np.zeros(width), np.zeros(width), np.zeros(REASONS, np.int64))
+        row = (np.zeros(width), np.zeros(width), np.zeros(REASONS, np.int32))
         self._regs = registers()
         low, high = self.model.bands
-        floats = np.array([self._tables.intercept, low, high, spec.delta, self.policy.threshold])
+        floats = np.array([tables.intercept, low, high, spec.delta, self.policy.threshold])
         programs, names = compile_programs(currency=spec.currency), template(self.model.model_id, self.model.version, self.names)
         control = np.array([kind.control for kind in EVENT_TYPES], np.uint8)
         self._context = np.zeros(k.WORDS, np.int64)
+        self._address = self._context.ctypes.data
         self._kept: dict[int, Any] = {}
         for word, array in (
             (k.PROGRAMS, programs), (k.PLAN_INTS, self.plan.ints), (k.PLAN_FLOATS, self.plan.floats), (k.FLOATS, floats),
             (k.NAMES, names.raw), (k.NAMES_AT, names.at), (k.CONTROL, control), *zip((k.RI, k.RF, k.RS, k.RN), self._regs, strict=True),
-            *zip((k.X, k.CONTRIB, k.TOP), self._row, strict=True),
+            *zip((k.X, k.CONTRIB, k.TOP), row, strict=True), (k.KIND, tables.kind), (k.COEF, tables.coef), (k.CENTER, tables.center),
         ):  # fmt: skip
             self._point(word, array)
         for word, value in (
@@ -98,7 +99,8 @@ class CustomerKernel:
         self._cand_f = np.zeros((candidates, k.CANDIDATE_FLOATS))
         for word, array in (
             (k.HDR, self.hdr), (k.SLOTS, self.slots), (k.OFFS, self.offs), (k.TOUCHED, section(layout.touched, entries, np.uint8)),
-            (k.TIMER_SLOT, section(layout.timer_slot, 4 * entries, np.int32)), (k.TIMER_TIME, section(layout.timer_at, 8 * entries, np.int64)),
+            (k.TIMER_SLOT, section(layout.timer_slot, 4 * entries, np.int32)),
+            (k.TIMER_TIME, section(layout.timer_at, 8 * entries, np.int64)),
             (k.OUT, self.out), (k.EVENTS, self.events), (k.REJECTS, self._rejects), (k.CANDIDATES, self._cand_i),
             (k.CANDIDATE_X, self._cand_x), (k.CANDIDATE_F, self._cand_f),
         ):  # fmt: skip
@@ -117,9 +119,9 @@ class CustomerKernel:
 
     def run(self, n: int, watermark: int, wall: int) -> int:
         """Runs entries hdr[FIRST]…n−1; returns how many were consumed. Frames, timers and counters stand in `hdr`."""
-        hdr, tables = self.hdr, self._tables
+        hdr = self.hdr
         hdr[at.OUT_BYTES] = hdr[at.TIMERS] = hdr[at.FRAMES] = hdr[at.REJECTS] = hdr[at.CANDIDATES] = hdr[at.RESERVED_BYTES] = 0
-        ck.run(self._context.ctypes.data, n, watermark, wall, tables.kind, tables.coef, tables.center, *self._row)
+        ck.run(self._address, n, watermark, wall)
         for line in range(int(hdr[at.CANDIDATES])):
             self._decide(line)
         for line in range(int(hdr[at.REJECTS])):
@@ -148,9 +150,7 @@ class CustomerKernel:
             as_of=as_of,
             score="churn",
             value=float(numbers[0]),
-            reasons=tuple(
-                policy.Reason(self.names[f], float(x[f]), float(numbers[1 + rank])) for rank, f in enumerate(top)
-            ),
+            reasons=tuple(policy.Reason(self.names[f], float(x[f]), float(numbers[1 + rank])) for rank, f in enumerate(top)),
             features=dict(zip(self.names, x.tolist(), strict=True)),
             model_id=self.model.model_id,
             model_version=self.model.version,

@@ -5,8 +5,8 @@ raises on data: an event that cannot be taken becomes a line of `REJECTS` (statu
 threshold a line of `CANDIDATES`; Python turns both into frames after the call (`operators.customer`). An entry is only
 begun when `out` has room for all it may produce, so a full buffer ends the call early and the caller comes again.
 
-`c` is the address of the context (operators/context.py), `state` that of one customer's bytes. `model` and `row` are the
-arrays that the scorer wants: (kind, coef, center) and (x, contrib, top).
+`c` is the address of the context (operators/context.py), `state` that of one customer's bytes. Everything is passed as
+addresses and numbers: an array as an argument is counted at each call (operators/arrays.py).
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from keepline.features.words import get, get_count, get_float, prefetch, put, pu
 from keepline.models.scorer import score, top3
 from keepline.operators import context as k
 from keepline.operators import layout as at
+from keepline.operators.arrays import floats, ints
 from keepline.operators.frames import SCORE_ROOM, put_score
 from keepline.schemas.decode import check_time, decode_at, same_bytes
 from keepline.schemas.jit import njit
@@ -63,10 +64,11 @@ def count(hdr: int, what: int) -> None:
 
 @njit
 def note_candidate(
-    c: int, hdr: int, state: int, entry: int, value: float, id_pos: int, id_len: int, ev_pos: int, ev_len: int, created: int, row: Any
+    c: int, hdr: int, state: int, entry: int, value: float, id_pos: int, id_len: int, ev_pos: int, ev_len: int, created: int
 ) -> None:
     """Leaves a score at or above the threshold for the policy."""
-    x, contrib, top = row
+    width = get(c, k.FEATURES)
+    x, contrib, top = floats(get(c, k.X), width), floats(get(c, k.CONTRIB), width), ints(get(c, k.TOP), 3)
     number = get(hdr, at.CANDIDATES)
     count(hdr, at.CANDIDATES)
     put(hdr, at.RESERVED_BYTES, get(hdr, at.RESERVED_BYTES) + CANDIDATE_ROOM + 2 * ev_len)
@@ -85,28 +87,27 @@ def note_candidate(
     for rank in range(3):
         put(line, 9 + rank, top[rank])
         put_float(numbers, 1 + rank, contrib[top[rank]])
-    features = get(c, k.CANDIDATE_X) + 8 * x.shape[0] * number
-    for f in range(x.shape[0]):
+    features = get(c, k.CANDIDATE_X) + 8 * width * number
+    for f in range(width):
         put_float(features, f, x[f])
 
 
 @njit
-def rescore(
-    c: int, state: int, entry: int, id_pos: int, id_len: int, ev_pos: int, ev_len: int, created: int, model: Any, row: Any
-) -> None:
+def rescore(c: int, state: int, entry: int, id_pos: int, id_len: int, ev_pos: int, ev_len: int, created: int) -> None:
     """Reads the features at the state's `now`, scores them, and emits what the rules ask for."""
-    x, contrib, top = row
-    kind, coef, center = model
-    hdr, floats = get(c, k.HDR), get(c, k.FLOATS)
+    width = get(c, k.FEATURES)
+    x, contrib, top = floats(get(c, k.X), width), floats(get(c, k.CONTRIB), width), ints(get(c, k.TOP), 3)
+    kind, coef, center = ints(get(c, k.KIND), width), floats(get(c, k.COEF), width), floats(get(c, k.CENTER), width)
+    hdr, numbers = get(c, k.HDR), get(c, k.FLOATS)
     now = get(state, W_NOW)
     read_at(state, now, get(c, k.PLAN_INTS), get(c, k.PLAN_FLOATS), get(c, k.X))
-    value = score(x, kind, coef, center, load_f64(floats, k.INTERCEPT), contrib)
-    band = 2 if value >= load_f64(floats, k.HIGH) else (1 if value >= load_f64(floats, k.LOW) else 0)
+    value = score(x, kind, coef, center, load_f64(numbers, k.INTERCEPT), contrib)
+    band = 2 if value >= load_f64(numbers, k.HIGH) else (1 if value >= load_f64(numbers, k.LOW) else 0)
     rule = get(c, k.EMIT)
     emit = rule == k.EMIT_EVERY or band != get_count(state, 4 * I_LAST_BAND)
-    if rule == k.EMIT_DELTA and abs(value - get_float(state, W_LAST_VALUE)) >= load_f64(floats, k.DELTA):
+    if rule == k.EMIT_DELTA and abs(value - get_float(state, W_LAST_VALUE)) >= load_f64(numbers, k.DELTA):
         emit = True
-    wanted = value >= load_f64(floats, k.THRESHOLD) and now >= get(state, W_QUIET_UNTIL)
+    wanted = value >= load_f64(numbers, k.THRESHOLD) and now >= get(state, W_QUIET_UNTIL)
     if wanted and get(state, W_IDENTITY) & FLAG_ENDED:
         wanted = False
     if not (emit or wanted):
@@ -123,7 +124,7 @@ def rescore(
         count(hdr, at.FRAMES)
         count(hdr, at.SCORES)
     if wanted:
-        note_candidate(c, hdr, state, entry, value, id_pos, id_len, ev_pos, ev_len, created, row)
+        note_candidate(c, hdr, state, entry, value, id_pos, id_len, ev_pos, ev_len, created)
 
 
 @njit
@@ -137,8 +138,17 @@ def set_wake(c: int, state: int) -> None:
 
 
 @njit
-def run_ticks(c: int, state: int, limit: int, entry: int, id_pos: int, id_len: int, model: Any, row: Any) -> bool:
-    """Runs the ticks that are due up to `limit`; False when `out` is full, to be continued by the next call.
+def undecided(c: int, state: int) -> bool:
+    """Whether a candidate of this call waits for the policy, which writes to the state: then the state may not be forgotten yet."""
+    for number in range(get(get(c, k.HDR), at.CANDIDATES)):
+        if get(get(c, k.CANDIDATES) + 8 * k.CANDIDATE_WORDS * number, 1) == state:
+            return True
+    return False
+
+
+@njit
+def run_ticks(c: int, state: int, limit: int, entry: int, id_pos: int, id_len: int) -> bool:
+    """Runs the ticks that are due up to `limit`; False when `out` is full or the policy must decide first: the next call goes on.
 
     A tick later than the last event by the retention or more forgets the customer instead.
     """
@@ -148,6 +158,8 @@ def run_ticks(c: int, state: int, limit: int, entry: int, id_pos: int, id_len: i
         if wake > limit:
             break
         if wake - get(state, W_NEWEST) >= get(c, k.RETENTION):
+            if undecided(c, state):
+                return False
             zero_at(state, get(c, k.PLAN_INTS))
             break
         if not room_for(c, hdr, SCORE_ROOM + CANDIDATE_ROOM):
@@ -156,7 +168,7 @@ def run_ticks(c: int, state: int, limit: int, entry: int, id_pos: int, id_len: i
         put(state, W_SEQUENCE, get(state, W_SEQUENCE) + 1)
         put(state, W_NEXT_WAKE, wake + DAY)
         count(hdr, at.TICKS)
-        rescore(c, state, entry, id_pos, id_len, 0, 0, 0, model, row)
+        rescore(c, state, entry, id_pos, id_len, 0, 0, 0)
     return True
 
 
@@ -209,20 +221,20 @@ def reject(c: int, entry: int, status: int, etype: int, reg: int, newest: int, n
 
 
 @njit
-def apply(c: int, state: int, entry: int, etype: int, id_pos: int, id_len: int, created: int, model: Any, row: Any) -> int:
+def apply(c: int, state: int, entry: int, etype: int, id_pos: int, id_len: int, created: int) -> int:
     """A sound event on its customer's state: OK, DUPLICATE or LATE; −1 when `out` is full (all so far stands)."""
     ri, rs, plan = get(c, k.RI), get(c, k.RS), get(c, k.PLAN_INTS)
     t = get(ri, 2)
     # A silence that ends in forgetting has its ticks first, as the timers would have run them.
     if get(state, W_IDENTITY) != 0 and t - get(state, W_NEWEST) >= get(c, k.RETENTION):
         store_u8(get(c, k.TOUCHED), entry, 1)
-        if not run_ticks(c, state, t, entry, id_pos, id_len, model, row):
+        if not run_ticks(c, state, t, entry, id_pos, id_len) or undecided(c, state):
             return -1
     status = admit_at(state, t, get(ri, 1), plan)
     if status != OK:
         return status
     store_u8(get(c, k.TOUCHED), entry, 1)
-    if not run_ticks(c, state, t, entry, id_pos, id_len, model, row):
+    if not run_ticks(c, state, t, entry, id_pos, id_len):
         return -1
     ev_pos, ev_len = get(rs, 2), get(rs, 3)
     if not room_for(c, get(c, k.HDR), SCORE_ROOM + CANDIDATE_ROOM + 3 * ev_len):
@@ -230,14 +242,13 @@ def apply(c: int, state: int, entry: int, etype: int, id_pos: int, id_len: int, 
     update_at(state, etype, t, get(ri, 1), ri, get(c, k.RF), get(c, k.RN), plan)
     put(state, W_SEQUENCE, get(state, W_SEQUENCE) + 1)
     set_wake(c, state)
-    rescore(c, state, entry, id_pos, id_len, ev_pos, ev_len, created, model, row)
+    rescore(c, state, entry, id_pos, id_len, ev_pos, ev_len, created)
     return OK
 
 
 @njit
-def run(c: int, n: int, watermark: int, wall: int, kind: Any, coef: Any, center: Any, x: Any, contrib: Any, top: Any) -> None:
+def run(c: int, n: int, watermark: int, wall: int) -> None:
     """Runs entries `hdr[FIRST]…n−1`; the results stand in `hdr` (see operators.layout)."""
-    model, row = (kind, coef, center), (x, contrib, top)
     hdr, buf, block, size = get(c, k.HDR), get(c, k.EVENTS), get(c, k.BLOCK), get(c, k.STATE)
     slots, offs, hot = get(c, k.SLOTS), get(c, k.OFFS), get(get(c, k.PLAN_INTS), P_HOT)
     first = get(hdr, at.FIRST)
@@ -257,7 +268,7 @@ def run(c: int, n: int, watermark: int, wall: int, kind: Any, coef: Any, center:
         if flags & TICK_FLAG:
             if get(state, W_IDENTITY) != 0:
                 store_u8(get(c, k.TOUCHED), i, 1)
-                if not run_ticks(c, state, watermark - get(c, k.BOUND), i, key_pos, key_len, model, row):
+                if not run_ticks(c, state, watermark - get(c, k.BOUND), i, key_pos, key_len):
                     break
                 if get(state, W_IDENTITY) != 0:
                     put(state, W_TIMER_AT, 0)
@@ -271,7 +282,7 @@ def run(c: int, n: int, watermark: int, wall: int, kind: Any, coef: Any, center:
                 i += 1
                 continue
             newest = get(state, W_NEWEST)
-            status = apply(c, state, i, etype, key_pos, key_len, created, model, row)
+            status = apply(c, state, i, etype, key_pos, key_len, created)
             if status < 0:
                 break
             if status == OK:

@@ -6,7 +6,7 @@ per score only the customer, the event, the numbers and the three reasons are wr
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -77,7 +77,10 @@ def put_part(out: int, p: int, raw: int, at: int, part: int) -> int:
 
 
 @njit
-def put_score(out, start, raw, at, buf, id_pos, id_len, ev_pos, ev_len, value, band, as_of, sequence, created, x, contrib, top):  # type: ignore[no-untyped-def]  # noqa: PLR0913
+def put_score(
+    out: int, start: int, raw: int, at: int, buf: int, id_pos: int, id_len: int, ev_pos: int, ev_len: int,
+    value: float, band: int, as_of: int, sequence: int, created: int, x: Any, contrib: Any, top: Any,
+) -> int:  # fmt: skip
     """Writes one score frame at `out[start:]` and returns the position behind it. `out`, `raw`, `at` and `buf` are addresses.
 
     `buf[id_pos:…]` is the customer id, `buf[ev_pos:…]` the event id (length 0 for a tick); `x` and `contrib` are the

@@ -1,0 +1,1 @@
+"""Events per second and latency: `make bench`, or `python -m tests.benchmarks --help` for parts of it."""
