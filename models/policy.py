@@ -100,8 +100,8 @@ def decide(contact: Contact, candidate: Candidate, policy: Policy) -> tuple[Cont
     heavy = candidate.features.get("data_mb_30d", 0.0) >= policy.data_median_mb
     offer = EXTRA_DATA if heavy else DISCOUNT
     # A tick has no event: its moment stands for the trigger, or two ticks would share an id.
-    trigger = candidate.event_id or f"tick:{now}"
-    intervention_id = identifier(candidate.customer_id, offer.kind, trigger, policy.version)
+    trigger = ("event", candidate.event_id) if candidate.event_id else ("tick", now)
+    intervention_id = identifier(candidate.customer_id, offer.kind, *trigger, policy.version)
     intervention = {
         "intervention_id": intervention_id,
         "customer_id": candidate.customer_id,

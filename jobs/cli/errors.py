@@ -25,11 +25,11 @@ def run_alone(command: Callable[..., None]) -> NoReturn:
     run(app)
 
 
-def run(app: typer.Typer) -> NoReturn:
-    """Runs a program and exits with its code."""
+def run(app: typer.Typer, name: str | None = None) -> NoReturn:
+    """Runs a program (by this name in its messages) and exits with its code."""
     code: Any = 0
     try:
-        code = app(standalone_mode=False)
+        code = app(prog_name=name, standalone_mode=False)
     except KeyboardInterrupt:
         code = INTERRUPTED
     except Exception as error:

@@ -77,7 +77,7 @@ app.callback(help=HELP)(options)
 
 def main() -> None:
     """The console script."""
-    errors.run(app)
+    errors.run(app, "keepline")
 
 
 if __name__ == "__main__":

@@ -139,10 +139,10 @@ def kafka(bootstrap_servers: str, properties: Mapping[str, str] | None = None) -
     from confluent_kafka import KafkaException
     from confluent_kafka.admin import AdminClient
 
-    from keepline.jobs.kafka_client import KafkaError, client, reason
+    from keepline.jobs.kafka_client import Config, KafkaError, client, reason
 
     try:
-        config = {"bootstrap.servers": bootstrap_servers, "socket.connection.setup.timeout.ms": 3000}
+        config: Config = {"bootstrap.servers": bootstrap_servers, "socket.connection.setup.timeout.ms": 3000}
         brokers = client(AdminClient, config | dict(properties or {})).list_topics(timeout=PATIENCE).brokers
     except KafkaError as error:
         return Check("Kafka", False, str(error), "correct --kafka")

@@ -1,0 +1,260 @@
+"""One set of names in four places: which wins, what is refused and how, what never shows."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import typing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from keepline.jobs import settings
+from keepline.jobs.cli import replay, run
+from keepline.jobs.durations import parse_ms
+from keepline.jobs.settings import PRETRAINED, RetentionSettings, SettingsError, load, mask_url
+from tests.cli.conftest import Command, keepline  # noqa: F401
+
+NOT_FLAGS_OF_THE_JOB = {"config", "show"}
+IN_HELP = {  # how a default is told, where it is not the value itself
+    "redis_ttl": "0s", "model": "the committed one", "cooldown": "30d", "disorder": "1h", "idle_after": "60s", "checkpoint_interval": "1s",
+    "checkpoint_dir": "the cluster's own", "topics": "telemetry",
+}  # fmt: skip
+WITHOUT_DEFAULT_IN_HELP = {"currency", "restore", "bounded", "kafka"}
+EVERY = {
+    "bootstrap_servers": ("a:1,b:2", "a:1,b:2"), "topics": ("x, y", ("x", "y")), "output_prefix": ("out", "out"),
+    "redis_url": ("rediss://h:1/2", "rediss://h:1/2"), "redis_ttl": ("2h", 7_200_000), "model": ("m", Path("m")), "job_name": ("j", "j"),
+    "emit": ("every", "every"), "delta": ("0.5", 0.5), "cooldown": ("1d", 86_400_000), "disorder": ("5m", 300_000), "idle_after": ("0s", 0),
+    "currency": ("EUR", "EUR"), "parallelism": ("3", 3), "checkpoint_interval": ("500ms", 500), "checkpoint_dir": ("file:///c", "file:///c"),
+    "state_backend": ("rocksdb", "rocksdb"), "restore": ("file:///s", "file:///s"), "bounded": ("true", True), "rest_port": ("0", 0),
+    "kafka": ('{"a.b": "c"}', {"a.b": "c"}),
+}  # fmt: skip
+
+
+def toml(path: Path, text: str) -> Path:
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def refused(flags: dict[str, Any] | None = None, environment: dict[str, str] | None = None, config: Path | None = None) -> str:
+    with pytest.raises(SettingsError) as error:
+        load(flags or {}, environment or {}, config)
+    return str(error.value)
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def test_flags_win_over_environment_over_file_over_default(tmp_path: Path) -> None:
+    toml(tmp_path / "keepline.toml", 'job_name = "file"\ncurrency = "FIL"\ndelta = 0.3\nparallelism = 3\n')
+    found = load({"job_name": "flag", "delta": None}, {"KEEPLINE_JOB_NAME": "env", "KEEPLINE_CURRENCY": "ENV"})
+    assert (found.job_name, found.currency, found.delta, found.parallelism, found.emit) == ("flag", "ENV", 0.3, 3, "delta")
+
+
+def test_the_file_is_the_one_that_is_named(tmp_path: Path) -> None:
+    toml(tmp_path / "keepline.toml", 'currency = "HERE"')
+    other, third = toml(tmp_path / "o.toml", 'currency = "ENV"'), toml(tmp_path / "t.toml", 'currency = "FLAG"')
+    assert load({}, {}).currency == "HERE"
+    assert load({}, {"KEEPLINE_CONFIG": str(other)}).currency == "ENV"
+    assert load({}, {"KEEPLINE_CONFIG": str(other)}, third).currency == "FLAG"
+    assert refused(environment={"KEEPLINE_CONFIG": "absent.toml"}).startswith("absent.toml: cannot be read as TOML")
+    assert refused(config=tmp_path).startswith(f"{tmp_path}: cannot be read")
+    (tmp_path / "latin.toml").write_bytes(b'currency = "\xe9"')
+    assert "cannot be read as TOML" in refused(config=tmp_path / "latin.toml")
+    assert "cannot be read as TOML" in refused(config=toml(tmp_path / "bad.toml", "currency ="))
+
+
+def test_every_setting_can_be_given_in_every_place(tmp_path: Path) -> None:
+    assert EVERY.keys() == RetentionSettings.model_fields.keys()
+    by_environment = load({}, {"KEEPLINE_" + name.upper(): text for name, (text, _) in EVERY.items()})
+    by_flag = load({name: ["a.b=c"] if name == "kafka" else text for name, (text, _) in EVERY.items()}, {})
+    written = "".join(f"{name} = {json.dumps(text)}\n" for name, (text, _) in EVERY.items() if name != "kafka")
+    by_file = load({}, {}, toml(tmp_path / "all.toml", written + '[kafka]\na.b = "c"\n'))
+    expected = {name: value for name, (_, value) in EVERY.items()}
+    assert by_environment.model_dump() == by_flag.model_dump() == by_file.model_dump() == expected
+
+
+def test_flags_of_the_command_are_the_settings() -> None:
+    flags = set(inspect.signature(run.retention).parameters) - NOT_FLAGS_OF_THE_JOB
+    assert flags == set(RetentionSettings.model_fields)
+    shared = set(inspect.signature(replay.retention).parameters)
+    assert {"model", "emit", "delta", "cooldown", "disorder", "currency"} <= shared
+
+
+@pytest.mark.parametrize("command", [run.retention, replay.retention])
+def test_help_tells_the_real_defaults(command: Any) -> None:
+    hints = typing.get_type_hints(command, include_extras=True)
+    for name, info in RetentionSettings.model_fields.items():
+        if name not in hints:
+            continue
+        text = typing.get_args(hints[name])[-1].help
+        if name in WITHOUT_DEFAULT_IN_HELP:
+            assert "[default" not in text
+            assert not info.get_default(call_default_factory=True)
+            continue
+        told = text.rpartition("[default: ")[2].removesuffix("]")
+        assert told == IN_HELP.get(name, str(info.default)), name
+        if name in settings.DURATIONS:
+            assert parse_ms(told) == info.default
+    assert RetentionSettings.model_fields["model"].default == PRETRAINED
+    assert RetentionSettings.model_fields["topics"].default == ("telemetry",)
+
+
+def test_the_types_of_flags_take_what_the_settings_take() -> None:
+    """Typer converts before we validate: numbers there are numbers here."""
+    hints = typing.get_type_hints(run.retention)
+    for name, info in RetentionSettings.model_fields.items():
+        kinds = {int: int, float: float, bool: bool, Path: Path}
+        wanted = str if name in settings.DURATIONS else kinds.get(typing.cast(type, info.annotation), str)
+        assert hints[name] == (list[str] | None if name == "kafka" else wanted | None), name
+
+
+def test_unknown_names_are_refused_with_the_nearest(tmp_path: Path) -> None:
+    path = toml(tmp_path / "k.toml", 'redis_ulr = "redis://x"')
+    assert refused(config=path) == f"{path}: unknown setting redis_ulr; did you mean redis_url?"
+    assert refused(environment={"KEEPLINE_PARALELISM": "2"}) == (
+        "environment: unknown setting KEEPLINE_PARALELISM; did you mean KEEPLINE_PARALLELISM?"
+    )
+    assert refused({"topic": "x"}) == "command line: unknown setting --topic; did you mean --topics?"
+    assert "did you mean" in refused({"zzz": "x"})
+    load({}, dict.fromkeys(settings.NOT_SETTINGS - {"KEEPLINE_CONFIG"}, "/somewhere") | {"OTHER": "x"})
+
+
+def test_the_programs_own_variables_are_no_settings() -> None:
+    import re
+
+    root = Path(__file__).resolve().parents[2]
+    read = set()
+    for path in (path for folder in ("jobs", "operators", "schemas", "features", "models") for path in (root / folder).rglob("*.py")):
+        read |= set(re.findall(r"(?:environ\.get|environ|getenv)[\[(]\"(KEEPLINE_\w+)\"", path.read_text(encoding="utf-8")))
+        read |= set(re.findall(r"^[A-Z_]+ = \"(KEEPLINE_\w+)\"$", path.read_text(encoding="utf-8"), re.MULTILINE))
+    assert {"KEEPLINE_JAR", "KEEPLINE_BROKER_JARS"} <= read
+    assert read <= settings.NOT_SETTINGS
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("emit", "often", "'band', 'delta' or 'every'"),
+        ("delta", "much", "valid number"),
+        ("delta", "-0.1", "greater than or equal to 0"),
+        ("delta", "nan", "number"),
+        ("delta", "inf", "finite number"),
+        ("cooldown", "30", "'30' is not a duration: expected a whole number and a unit"),
+        ("cooldown", "-1d", "is not a duration"),
+        ("cooldown", "1.5d", "is not a duration"),
+        ("cooldown", "99999999999999999999d", "too long"),
+        ("disorder", "", "is not a duration"),
+        ("redis_ttl", "1 week", "is not a duration"),
+        ("idle_after", "1H", "is not a duration"),
+        ("checkpoint_interval", "1ms", "expected 10ms to 10m"),
+        ("checkpoint_interval", "20m", "expected 10ms to 10m"),
+        ("parallelism", "0", "greater than or equal to 1"),
+        ("parallelism", "2.5", "valid integer"),
+        ("rest_port", "70000", "less than or equal to 65535"),
+        ("bounded", "perhaps", "valid boolean"),
+        ("state_backend", "disk", "'hashmap' or 'rocksdb'"),
+        ("topics", " , ", "expected 1 to 256 different topic names"),
+        ("topics", "a,a", "expected 1 to 256 different topic names"),
+        ("topics", "a b", "letters, digits"),
+        ("job_name", "my job", "letters, digits, dots"),
+        ("output_prefix", "", "letters, digits, dots"),
+        ("bootstrap_servers", "", "expected host:port"),
+        ("bootstrap_servers", "a:1,b", "expected host:port"),
+        ("redis_url", "cache:6379", "expected redis://user:password@host:port/db"),
+    ],
+)
+def test_wrong_values_say_place_name_and_what_was_expected(tmp_path: Path, name: str, value: str, expected: str) -> None:
+    flag = "--" + name.replace("_", "-")
+    path = toml(tmp_path / "k.toml", f"{name} = {json.dumps(value)}")
+    for message, where in (
+        (refused({name: value}), f"command line: {flag} = "),
+        (refused(environment={"KEEPLINE_" + name.upper(): value}), f"environment: KEEPLINE_{name.upper()} = "),
+        (refused(config=path), f"{path}: {name} = "),
+    ):
+        assert message.startswith(where)
+        assert expected in message
+        assert ("******" if name == "redis_url" else repr(value)) in message
+
+
+def test_numbers_without_a_unit_are_no_durations_in_the_file(tmp_path: Path) -> None:
+    for value in ("30", "true", "1.5"):
+        path = toml(tmp_path / "k.toml", f"cooldown = {value}")
+        assert "expected a text with a unit" in refused(config=path)
+
+
+def test_all_wrong_values_are_told_at_once() -> None:
+    assert refused({"emit": "x"}, {"KEEPLINE_DELTA": "y"}).count("\n") == 1
+
+
+def test_kafka_properties_come_from_all_places(tmp_path: Path) -> None:
+    path = toml(tmp_path / "k.toml", '[kafka]\nsecurity.protocol = "SASL_SSL"\n"client.id" = "file"\nssl.x = {y = true, z = 5}\n')
+    found = load({"kafka": ["client.id=flag", "a.b=x=y"]}, {"KEEPLINE_KAFKA": '{"client.id": "env", "from": "env"}'}, path)
+    assert found.kafka == {
+        "security.protocol": "SASL_SSL", "client.id": "flag", "ssl.x.y": "true", "ssl.x.z": "5", "a.b": "x=y", "from": "env",
+    }  # fmt: skip
+    assert refused({"kafka": ["novalue"]}).startswith("command line: --kafka: 'novalue' is not a property: expected name=value")
+    assert refused(environment={"KEEPLINE_KAFKA": "a=b"}).startswith("environment: KEEPLINE_KAFKA: expected a JSON object")
+    assert refused(environment={"KEEPLINE_KAFKA": "[1]"}).startswith("environment: KEEPLINE_KAFKA: expected a JSON object")
+    assert "expected a table" in refused(config=toml(tmp_path / "n.toml", "kafka = 5"))
+    assert "a.b is a list" in refused(config=toml(tmp_path / "l.toml", "[kafka]\na.b = [1]"))
+
+
+def test_secrets_never_show() -> None:
+    secret = "s3cret"
+    found = load(
+        {
+            "redis_url": f"redis://app:{secret}@{secret}@cache:1/0?password={secret}",
+            "checkpoint_dir": f"s3://key:{secret}@bucket/c",
+            "kafka": [
+                f"sasl.jaas.config=x {secret}", f"ssl.truststore.password={secret}", f"sasl.oauthbearer.client.secret={secret}",
+                f"ssl.keystore.key={secret}", f"ssl.key.pem={secret}", f"basic.auth.user.info=u:{secret}", "client.id=me",
+            ],
+        },
+        {},
+    )  # fmt: skip
+    for shown in (repr(found), str(found), json.dumps(found.shown())):
+        assert secret not in shown
+        assert "client.id" in shown
+        assert "cache:1/0" in shown
+    assert secret not in refused({"redis_url": f"{secret}@x", "kafka": [f"a={secret}"], "emit": "x"})
+    assert secret not in refused({"kafka": [f"={secret}"]})
+    assert secret not in refused(environment={"KEEPLINE_KAFKA": f'{{"password": "{secret}"'})
+
+
+def test_masked_urls() -> None:
+    assert mask_url("redis://localhost:6379/0") == "redis://localhost:6379/0"
+    assert mask_url("redis://:pw@h:1") == "redis://:******@h:1"
+    assert mask_url("redis://u:a/b@h:1") == "redis://u:******@h:1"
+
+
+def test_show_prints_what_the_job_would_take(keepline: Command) -> None:  # noqa: F811
+    result = keepline(
+        "run", "retention", "--show", "--redis-url", "redis://u:pw@h:1/0", "--kafka", "ssl.key.password=pw", "--cooldown", "2d"
+    )
+    assert result.code == 0
+    shown = result.json
+    assert shown.keys() == RetentionSettings.model_fields.keys()
+    assert (shown["redis_url"], shown["kafka"]) == ("redis://u:******@h:1/0", {"ssl.key.password": "******"})
+    assert shown["cooldown"] == 172_800_000
+
+
+def test_settings_do_not_change() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        load({}, {}).emit = "band"  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("text", "ms"), [("0s", 0), ("500ms", 500), ("10s", 10_000), ("5m", 300_000), ("1h", 3_600_000), (" 30 d ", 2_592_000_000)]
+)
+def test_durations(text: str, ms: int) -> None:
+    assert parse_ms(text) == ms
+
+
+@pytest.mark.parametrize("text", ["", "s", "10", "10 S", "1.5s", "-1s", "1s1s", "١s", 10, None, True, "36501d"])
+def test_no_durations(text: Any) -> None:
+    with pytest.raises(ValueError, match="duration|too long"):
+        parse_ms(text)
