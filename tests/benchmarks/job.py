@@ -1,0 +1,82 @@
+"""The retention job started as users start it, with what a benchmark asks of it: CPU of its processes, restarts, its end."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any, Self
+
+import psutil
+
+from keepline.jobs.stack import ports
+from keepline.jobs.stack.process import Child, folder
+from keepline.jobs.stack.rest import FlinkRest
+from keepline.operators.spec import CHANNELS
+
+PARTITIONS = 2
+
+
+def tree_cpu(pid: int) -> float:
+    """CPU seconds of a process and all below it."""
+    try:
+        top = psutil.Process(pid)
+        processes = [top, *top.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return 0.0
+    total = 0.0
+    for process in processes:
+        try:
+            times = process.cpu_times()
+        except psutil.NoSuchProcess:
+            continue
+        total += times.user + times.system
+    return total
+
+
+class Job:
+    """`keepline run retention` on topics of its own, in a folder of its own."""
+
+    def __init__(self, broker: Any, name: str, topic: str, *, checkpoint: str, redis_url: str = "", more: tuple[str, ...] = ()) -> None:
+        self.name, self.topic = name, topic
+        self.outputs = [f"{name}.{channel}" for channel in CHANNELS]
+        broker.create_topics(self.outputs, partitions=PARTITIONS)
+        self.folder = folder(name)
+        (port,) = ports.free_ports(1)
+        self.rest = FlinkRest(f"http://{ports.HOST}:{port}")
+        program = Path(sys.executable).with_name("keepline")
+        command = [
+            program, "run", "retention", "--bootstrap-servers", broker.bootstrap_servers, "--topics", topic, "--output-prefix", name,
+            "--redis-url", redis_url, "--job-name", name, "--emit", "every", "--checkpoint-interval", checkpoint,
+            "--checkpoint-dir", (self.folder / "checkpoints").as_uri(), "--rest-port", str(port), *more,
+        ]  # fmt: skip
+        self._child = Child(name, command, self.folder / "job.log", owned=self.folder)
+
+    @property
+    def scores(self) -> str:
+        """The topic of the scores."""
+        return self.outputs[0]
+
+    def cpu(self) -> float:
+        """CPU seconds so far, of all its processes."""
+        return tree_cpu(self._child.pid)
+
+    def check(self) -> None:
+        """Raises RuntimeError, with the end of the log, if the job is gone."""
+        if not self._child.running:
+            msg = f"the job ended with status {self._child.status}. The end of {self._child.log}:\n{self._child.tail()}"
+            raise RuntimeError(msg)
+
+    def facts(self) -> dict[str, Any]:
+        """Restarts and checkpoint durations, from Flink's own page."""
+        (job,) = self.rest.jobs()
+        summary = self.rest.checkpoints(job)["summary"]["end_to_end_duration"]
+        return {"restarts": self.rest.restarts(job), "checkpoint_ms": {"avg": summary["avg"], "max": summary["max"]}}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        import shutil
+
+        self._child.kill()
+        shutil.rmtree(self.folder, ignore_errors=True)
