@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from keepline.jobs.cli import main
+from keepline.jobs.settings import RetentionSettings
 
 
 class Result(NamedTuple):
@@ -30,10 +30,8 @@ Command = Callable[..., Result]
 @pytest.fixture
 def keepline(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> Command:
     """Runs `keepline ARGS…` in a folder without settings, whatever this machine's environment says."""
-    for name in [
-        name for name in os.environ if name.startswith("KEEPLINE_") and name.endswith(("SERVERS", "URL", "KAFKA", "MODEL", "EMIT"))
-    ]:
-        monkeypatch.delenv(name)
+    for name in {"KEEPLINE_CONFIG"} | {"KEEPLINE_" + name.upper() for name in RetentionSettings.model_fields}:
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
 
     def run(*args: object) -> Result:

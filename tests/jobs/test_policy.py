@@ -24,9 +24,10 @@ CANDIDATE = Candidate(
     model_id="churn",
     model_version=2,
 )
+NEVER = Contact()
 
 
-def made(contact: Contact = Contact(), policy: Policy = POLICY, **changes: Any) -> tuple[Contact, dict[str, Any], dict[str, Any]]:
+def made(contact: Contact = NEVER, policy: Policy = POLICY, **changes: Any) -> tuple[Contact, dict[str, Any], dict[str, Any]]:
     result = decide(contact, replace(CANDIDATE, **changes), policy)
     assert result is not None
     return result
