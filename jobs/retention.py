@@ -26,7 +26,7 @@ from pyflink.datastream import DataStream, StreamExecutionEnvironment
 
 from keepline.jobs.operator_spec import operator_spec
 from keepline.jobs.settings import RetentionSettings
-from keepline.jobs.stack.gateway import tie_gateway
+from keepline.jobs.stack.gateway import end_gateway, tie_gateway
 from keepline.operators import kafka, redis, stream
 from keepline.operators.jar import jar_path
 from keepline.operators.spec import CHANNELS, OperatorSpec
@@ -106,7 +106,7 @@ class RetentionJob:
             return env.execute(self._name)
         finally:
             if held is not None:
-                held.cut()
+                end_gateway(held)
 
 
 def meter_key(settings: RetentionSettings) -> str:

@@ -69,15 +69,16 @@ class Crowd:
         made.sort(key=lambda item: item[0])
         out: list[Sent] = []
         for arrival, event in made:
-            if late_behind and draw.random() < 0.04 and self._recent[event["customer_id"]]:
-                late = self._event(event["customer_id"], arrival - late_behind)
-                out.append(sent(late, self._partitions))
+            out.append(sent(event, self._partitions, keyed=draw.random() > 0.05))
             seen = self._recent[event["customer_id"]]
-            if seen and draw.random() < 0.03:
+            seen.append(event)
+            # Old times come right behind a fresh event of the same customer, so that no tick of silence lies between them: an event
+            # that is behind a tick by more than the bound of disorder is where live and replay may differ.
+            if draw.random() < 0.03:
                 # One of the last few is a duplicate; one further back than 32 is not, and counts.
                 out.append(sent(draw.choice(seen[-5:] if draw.random() < 0.7 else seen[:1]), self._partitions))
-            out.append(sent(event, self._partitions, keyed=draw.random() > 0.05))
-            seen.append(event)
+            if late_behind and draw.random() < 0.1:
+                out.append(sent(self._event(event["customer_id"], arrival - late_behind), self._partitions))
         return _with_clock(out, begin, days, self._partitions)
 
     def silent(self, begin: int, days: float) -> list[Sent]:

@@ -15,12 +15,15 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import pytest
 from confluent_kafka import Producer
 from redis import Redis
 
 from keepline.jobs.replay import retention as replay_retention
 from keepline.jobs.settings import RetentionSettings
 from keepline.jobs.stack.kafka import EmbeddedKafka
+from keepline.jobs.stack.ports import free_ports
+from keepline.jobs.stack.rest import FlinkRest
 from keepline.jobs.tail import records as tail
 from keepline.operators.spec import CHANNELS
 from keepline.schemas.records import to_json
@@ -55,13 +58,34 @@ def send(kafka: EmbeddedKafka, topic: str, records: Iterable[Sent]) -> None:
     assert producer.flush(60) == 0
 
 
-def run(*arguments: str, timeout: float = 150, environment: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+def environment(**more: str) -> dict[str, str]:
+    """Ours without the settings of whoever runs the tests."""
+    return {key: value for key, value in os.environ.items() if not key.startswith("KEEPLINE_") or key == "KEEPLINE_JAR"} | more
+
+
+def command(*arguments: str, timeout: float = 60, **variables: str) -> subprocess.CompletedProcess[str]:
     """`keepline …` as a user types it."""
-    env = {key: value for key, value in os.environ.items() if not key.startswith("KEEPLINE_") or key == "KEEPLINE_JAR"}
     return subprocess.run(
-        [str(KEEPLINE), *arguments], capture_output=True, text=True, check=False, timeout=timeout, env=env | dict(environment or {}),
+        [str(KEEPLINE), *arguments], capture_output=True, text=True, check=False, timeout=timeout, env=environment(**variables),
         stdin=subprocess.DEVNULL,
     )  # fmt: skip
+
+
+def run_job(folder: Path, *arguments: str, timeout: float = 120) -> str:
+    """`keepline run retention --bounded …` to its end; what it wrote. Fails with Flink's cause if it does not end in time or well."""
+    (port,) = free_ports(1)
+    rest, log = FlinkRest(f"http://127.0.0.1:{port}"), folder / "run.log"
+    words = [str(KEEPLINE), "run", "retention", "--bounded", "--rest-port", str(port), *arguments]
+    with log.open("w") as out, subprocess.Popen(words, stdout=out, stderr=out, stdin=subprocess.DEVNULL, env=environment()) as job:
+        try:
+            status = job.wait(timeout)
+        except subprocess.TimeoutExpired:
+            causes = [f"{rest.state(each)}, {rest.restarts(each)} restarts: {rest.cause(each)[:3000]}" for each in rest.jobs()]
+            pytest.fail(f"the job did not end within {timeout:.0f} s: {causes}\n{log.read_text()[-3000:]}")
+        finally:
+            job.kill()
+    assert status == 0, log.read_text()[-3000:]
+    return log.read_text()
 
 
 def live(kafka: EmbeddedKafka, name: str) -> Outputs:
@@ -107,7 +131,7 @@ def assert_equal(found: Outputs, wanted: Outputs, channels: Iterable[str] = CHAN
         for customer in there:
             ours, theirs = ([without_place(record) for record in side[customer]] for side in (here, there))
             for place, (a, b) in enumerate(zip(ours, theirs, strict=False)):
-                assert a == b, f"{channel} of {customer}, record {place} of {len(theirs)}"
+                assert a == b, f"{channel} of {customer}, record {place} of {len(theirs)}:\n  live   {a}\n  replay {b}\n  before {theirs[max(0, place - 1) : place]}"
             more = (ours if len(ours) > len(theirs) else theirs)[min(len(ours), len(theirs)) :]
             assert len(ours) == len(theirs), f"{channel} of {customer}: {len(ours)} live, {len(theirs)} in replay; first without twin: {more[:1]}"
 

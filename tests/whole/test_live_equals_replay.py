@@ -22,7 +22,7 @@ from keepline.jobs.stack.kafka import EmbeddedKafka
 from keepline.jobs.stack.redis import EmbeddedRedis
 from keepline.schemas.packed import MAX_VALUE
 from tests.whole.history import no_events, strewn, whole_history
-from tests.whole.support import Outputs, assert_equal, assert_view, flat, live, replayed, run, send, topics
+from tests.whole.support import Outputs, assert_equal, assert_view, flat, live, replayed, run_job, send, topics
 
 
 @pytest.mark.slow
@@ -37,12 +37,11 @@ def test_live_equals_replay(
     topic = topics(kafka, name, partitions)
     send(kafka, topic, records)
     with EmbeddedRedis() as redis:
-        done = run(
-            "run", "retention", "--bounded", "--bootstrap-servers", kafka.bootstrap_servers, "--topics", topic, "--output-prefix", name,
-            "--redis-url", redis.url, "--model", str(model), "--job-name", name, "--emit", emit, "--parallelism", str(parallelism),
-            "--state-backend", backend, "--idle-after", "0s", "--rest-port", "0", "--checkpoint-interval", "300ms",
+        said = run_job(
+            tmp_path, "--bootstrap-servers", kafka.bootstrap_servers, "--topics", topic, "--output-prefix", name, "--redis-url", redis.url,
+            "--model", str(model), "--job-name", name, "--emit", emit, "--parallelism", str(parallelism), "--state-backend", backend,
+            "--idle-after", "0s", "--checkpoint-interval", "300ms",
         )  # fmt: skip
-        assert done.returncode == 0, done.stderr[-3000:]
         found = live(kafka, name)
         wanted = replayed(RetentionSettings(model=model, emit=emit), records, tmp_path)
         assert_equal(found, wanted, ["scores", "interventions", "decisions", "late-events"])
@@ -55,7 +54,7 @@ def test_live_equals_replay(
     assert {record["kind"] for record in flat(found["interventions"])} == {"sms_discount", "extra_data"}
     assert len(flat(found["late-events"])) > 20
     assert {record["band"] for record in flat(found["scores"])} == {"LOW", "MEDIUM", "HIGH"}
-    assert "Traceback" not in done.stderr, done.stderr[-3000:]
+    assert "Traceback" not in said, said[:3000]
 
 
 def assert_dead_letters(found: Outputs, wanted: Outputs, bad: list, topic: str) -> None:
