@@ -14,7 +14,7 @@ from keepline.jobs import settings
 from keepline.jobs.cli import replay, run
 from keepline.jobs.durations import parse_ms
 from keepline.jobs.settings import PRETRAINED, RetentionSettings, SettingsError, load, mask_url
-from tests.cli.conftest import Command, keepline  # noqa: F401
+from tests.cli.conftest import Command
 
 NOT_FLAGS_OF_THE_JOB = {"config", "show"}
 IN_HELP = {  # how a default is told, where it is not the value itself
@@ -231,7 +231,7 @@ def test_masked_urls() -> None:
     assert mask_url("redis://u:a/b@h:1") == "redis://u:******@h:1"
 
 
-def test_show_prints_what_the_job_would_take(keepline: Command) -> None:  # noqa: F811
+def test_show_prints_what_the_job_would_take(keepline: Command) -> None:
     result = keepline(
         "run", "retention", "--show", "--redis-url", "redis://u:pw@h:1/0", "--kafka", "ssl.key.password=pw", "--cooldown", "2d"
     )
