@@ -39,7 +39,13 @@ def meter(redis: Redis, job: str) -> dict[str, float]:
 def warm_reader(servers: str, topic: str) -> Consumer:
     """A consumer of committed scores that does not wait for more than it gets."""
     consumer = Consumer(
-        {"bootstrap.servers": servers, "group.id": "latency", "isolation.level": "read_committed", "enable.auto.commit": False, "fetch.wait.max.ms": 5}
+        {
+            "bootstrap.servers": servers,
+            "group.id": "latency",
+            "isolation.level": "read_committed",
+            "enable.auto.commit": False,
+            "fetch.wait.max.ms": 5,
+        }
     )
     consumer.assign([TopicPartition(topic, p, 0) for p in range(PARTITIONS)])
     return consumer
@@ -87,4 +93,12 @@ def run(
     void = "" if len(taken) == measured else f"void: {measured} events measured, {len(taken)} scores read"
     if facts["restarts"]:
         void = f"void: {facts['restarts']} restarts. {void}"
-    return {"rate": rate, "events": measured, "producer_late_ms": late, "redis_ms": view, "committed_ms": quantiles(taken), "void": void, **facts}
+    return {
+        "rate": rate,
+        "events": measured,
+        "producer_late_ms": late,
+        "redis_ms": view,
+        "committed_ms": quantiles(taken),
+        "void": void,
+        **facts,
+    }

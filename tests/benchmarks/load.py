@@ -59,9 +59,7 @@ def open_loop(servers: str, topic: str, stream: events.Stream, first: int, rate:
         for k in range(sent, due):
             headers = [("created_ms", b"%d" % int((start + k / rate) * 1000))] if k >= warm else None
             customer = who[k]
-            producer.produce(
-                topic, raw[at[k] : at[k + 1]], events.key(customer), partition=customer % stream.partitions, headers=headers
-            )
+            producer.produce(topic, raw[at[k] : at[k + 1]], events.key(customer), partition=customer % stream.partitions, headers=headers)
         sent = max(sent, due)
         producer.poll(0)
         time.sleep(0.001)

@@ -37,7 +37,9 @@ class Progress:
 
     def __init__(self, broker: Any, job: Job) -> None:
         self._job, self._broker_pid = job, broker._child.pid
-        self._probe = Consumer({"bootstrap.servers": broker.bootstrap_servers, "group.id": "progress", "isolation.level": "read_uncommitted"})
+        self._probe = Consumer(
+            {"bootstrap.servers": broker.bootstrap_servers, "group.id": "progress", "isolation.level": "read_uncommitted"}
+        )
         self._parts = [TopicPartition(job.scores, p) for p in range(PARTITIONS)]
         self.samples: list[tuple[float, int, float, float]] = []
 
@@ -81,14 +83,22 @@ def read_back(servers: str, topic: str, n: int, say: Callable[[str], None]) -> t
 
 
 def verdict(scores: Any, seen: Any, expected: Any) -> str:
-    """"" where all is as the kernel alone says, else why the run is void."""
+    """ "" where all is as the kernel alone says, else why the run is void."""
     missing, double = int((seen == 0).sum()), int((seen > 1).sum())
     other = int((scores.view(np.int64) != expected.view(np.int64)).sum()) - missing
     return "" if not (missing or double or other) else f"void: {missing} scores missing, {double} double, {other} different"
 
 
 def run(
-    broker: Any, name: str, topic: str, stream: events.Stream, n: int, checkpoint: str, expected: Any, more: tuple[str, ...], say: Callable[[str], None]
+    broker: Any,
+    name: str,
+    topic: str,
+    stream: events.Stream,
+    n: int,
+    checkpoint: str,
+    expected: Any,
+    more: tuple[str, ...],
+    say: Callable[[str], None],
 ) -> dict[str, Any]:
     """One run; the topic holds events 0…n − 1 of the stream."""
     with Job(broker, name, topic, checkpoint=checkpoint, more=more) as job:

@@ -1,0 +1,138 @@
+"""`python -m tests.benchmarks`: all parts, or some of them (`--only kernel,throughput`), printed as tables."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from tests.benchmarks import events, machine, report
+
+PARTS = ("kernel", "operator", "throughput", "latency")
+PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"
+Say = Callable[[str], None]
+
+
+def arguments(given: list[str] | None = None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description="Events a second and latency.")
+    parser.add_argument("--only", default=",".join(PARTS), help="parts, comma-separated (default: %(default)s)")
+    parser.add_argument("--events", type=float, default=3e6, help="events of a throughput run, such as 8e6 (default: 3e6)")
+    parser.add_argument("--customers", default="20000,200000", help="numbers of customers of the throughput runs (default: %(default)s)")
+    parser.add_argument("--checkpoints", default="1s,5s", help="checkpoint intervals of the throughput runs (default: %(default)s)")
+    parser.add_argument("--rates", default="5000,20000", help="events a second of the latency runs (default: %(default)s)")
+    parser.add_argument("--seconds", type=float, default=15.0, help="of a latency run that count (default: 15)")
+    parser.add_argument("--warm", type=float, default=20.0, help="of warm-up before them, the job's start included (default: 20)")
+    parser.add_argument("--job", default="", help='further flags for the job, such as "--parallelism 2"')
+    parser.add_argument("--json", type=Path, help="write the results to this file")
+    parser.add_argument("--markdown", action="store_true", help="write docs/benchmarks.md")
+    parser.add_argument("--quick", action="store_true", help="the kernel alone, with few events: does it run?")
+    found = parser.parse_args(given)
+    found.only = ["kernel"] if found.quick else found.only.split(",")
+    unknown = set(found.only) - set(PARTS)
+    if unknown:
+        parser.error(f"--only {','.join(sorted(unknown))}: expected some of {','.join(PARTS)}")
+    return found
+
+
+def kernel_part(options: argparse.Namespace, say: Say) -> list[dict[str, Any]]:
+    """States in the processor's cache, and not."""
+    from tests.benchmarks import kernel
+
+    return [kernel.measure(customers, 20_000 if options.quick else 200_000, say) for customers in (1_000, 20_000)]
+
+
+def operator_part(options: argparse.Namespace, say: Say) -> list[dict[str, Any]]:
+    """20 k customers, 1 s checkpoints."""
+    from tests.benchmarks import operator_alone
+
+    return [operator_alone.run(events.Stream(20_000), int(options.events), 1000, say)]
+
+
+def throughput_part(options: argparse.Namespace, say: Say, broker: Any) -> list[dict[str, Any]]:
+    """Each number of customers with each checkpoint interval; the input of a number is produced once."""
+    from tests.benchmarks import kernel, load, throughput
+    from tests.benchmarks.job import PARTITIONS
+
+    found, n = [], int(options.events)
+    for customers in map(int, options.customers.split(",")):
+        stream, topic = events.Stream(customers, PARTITIONS), f"input-{customers}"
+        broker.create_topics([topic], partitions=PARTITIONS)
+        load.fill(broker.bootstrap_servers, topic, stream, n, say)
+        expected = kernel.reference(stream, n)
+        for checkpoint in options.checkpoints.split(","):
+            name = f"bench-{customers}-{checkpoint}"
+            found.append(throughput.run(broker, name, topic, stream, n, checkpoint, expected, tuple(options.job.split()), say))
+    return found
+
+
+def latency_part(options: argparse.Namespace, say: Say, broker: Any) -> list[dict[str, Any]]:
+    """Each rate, 20 k customers."""
+    from keepline.jobs.stack.redis import EmbeddedRedis
+    from tests.benchmarks import latency
+
+    with EmbeddedRedis() as redis:
+        return [
+            latency.run(broker, redis.url, f"latency-{rate}", events.Stream(20_000), rate, options.warm, options.seconds, say)
+            for rate in map(int, options.rates.split(","))
+        ]
+
+
+@contextlib.contextmanager
+def progress() -> Iterator[Say]:
+    """A line on the terminal that says what goes on; plain lines, one a step, where there is no terminal."""
+    from rich.console import Console
+
+    console, last = Console(stderr=True), [""]
+    if console.is_terminal:
+        with console.status("…") as status:
+            yield status.update
+        return
+
+    def line(text: str) -> None:
+        step = text.partition(":")[0]
+        if step != last[0]:
+            last[0] = step
+            print(step, file=sys.stderr, flush=True)
+
+    yield line
+
+
+def main() -> None:
+    """Runs the parts, prints and writes."""
+    options = arguments()
+    here = machine.describe()
+    results: dict[str, list[dict[str, Any]]] = {}
+    with progress() as say:
+        if "kernel" in options.only:
+            results["kernel"] = kernel_part(options, say)
+        if "operator" in options.only:
+            results["operator"] = operator_part(options, say)
+        if {"throughput", "latency"} & set(options.only):
+            from keepline.jobs.stack.kafka import EmbeddedKafka
+
+            say("starting Kafka")
+            with EmbeddedKafka(quick=False, heap_mb=1024) as broker:
+                if "throughput" in options.only:
+                    results["throughput"] = throughput_part(options, say, broker)
+                if "latency" in options.only:
+                    results["latency"] = latency_part(options, say, broker)
+    found = report.tables(results)
+    report.show(found, here)
+    if options.json:
+        options.json.write_text(json.dumps({"machine": here, "results": results}, indent=2) + "\n")
+    if options.markdown:
+        mix = ", ".join(f"{share:.2%} {name}" for name, share in events.MIX.items())
+        command = " ".join(["python -m tests.benchmarks", *sys.argv[1:]])
+        PAGE.parent.mkdir(exist_ok=True)
+        PAGE.write_text(report.markdown(found, here, command, mix, events.EVENTS_A_DAY))
+    if any(result.get("void") for part in results.values() for result in part):
+        sys.exit("a run is void: see the table")
+
+
+if __name__ == "__main__":
+    main()

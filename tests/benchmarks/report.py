@@ -1,0 +1,123 @@
+"""The results as tables: on the terminal (rich), and as docs/benchmarks.md."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from tests.benchmarks.kernel import STAGES
+
+INTRODUCTION = """# Benchmarks
+
+Written by `{command}`; do not edit. Ratios travel between machines better than figures do.
+"""
+METHOD = """## How it is measured
+
+- **Events** are synthetic telemetry of {mix}, about 65 bytes each, {day} a day and customer, one in fifty up to ten minutes out of order.
+  The job is the one users run (`keepline run retention --emit every`), with the committed model; broker and job share the machine.
+- **Throughput** counts the steady part only: the input stands in Kafka before the job starts, the first third is warm-up. CPU is that of
+  all the job's processes; the broker's is beside it. A run is void unless each event has exactly one committed score, bit for bit the one
+  that the kernel gives without Flink.
+- **Latency** runs open loop: an event's latency counts from when it was due. Redis: to the acknowledgement of the write. Committed: to a
+  consumer that reads committed records only, hence up to a checkpoint interval more. The warm-up, at the same rate, does not count.
+- **Longest silence** is the longest time without a new record in the score topic, uncommitted ones included, in steps of 0.25 s.
+"""
+
+
+class Table(NamedTuple):
+    """A title, columns and rows of text."""
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+def _number(value: float, digits: int = 0) -> str:
+    return "-" if value != value else f"{value:,.{digits}f}"
+
+
+def kernel(results: Sequence[dict[str, Any]]) -> Table:
+    """ns an event by stage, one column a number of customers."""
+    names = [*STAGES, "CustomerKernel"]
+    labels = {"CustomerKernel": "all of it, through `CustomerKernel` in batches of 256"}
+    rows = [[labels.get(name, name), *(_number(result["ns"][name]) for result in results)] for name in names]
+    rows.append(["of that per batch, µs, beside its events", *(_number(result["call_us"], 1) for result in results)])
+    return Table("Kernel alone: ns/event, cumulative", ["from bytes, up to", *(f"{r['customers']:,} customers" for r in results)], rows)
+
+
+def operator(results: Sequence[dict[str, Any]]) -> Table:
+    """The operator without Kafka."""
+    rows = [
+        [f"{r['customers']:,}", r["checkpoint"], _number(r["events_s"]), _number(r["cpu_us"], 2), _number(r["seconds"], 1)] for r in results
+    ]
+    return Table("Operator without Kafka", ["customers", "checkpoints", "events/s", "CPU µs/event", "steady part, s"], rows)
+
+
+def throughput(results: Sequence[dict[str, Any]]) -> Table:
+    """The whole job."""
+    rows = [
+        [
+            f"{r['customers']:,}", r["checkpoint"], r["void"] or _number(r["events_s"]), _number(r["cpu_us"], 2),
+            _number(r["broker_cpu_us"], 2),
+            _number(r["checkpoint_ms"]["avg"]), _number(r["stall_s"], 1), _number(r["seconds"], 1),
+        ]
+        for r in results
+    ]  # fmt: skip
+    columns = [
+        "customers",
+        "checkpoints",
+        "events/s",
+        "CPU µs/event",
+        "broker's",
+        "a checkpoint, ms",
+        "longest silence, s",
+        "steady part, s",
+    ]
+    return Table("Whole job, Kafka to Kafka, exactly once", columns, rows)
+
+
+def latency(results: Sequence[dict[str, Any]]) -> Table:
+    """Both ends, in ms."""
+    rows = []
+    for r in results:
+        for name, field in (("Redis", "redis_ms"), ("committed", "committed_ms")):
+            figures = (_number(r[field][share]) for share in ("p50", "p99", "p99.9", "max"))
+            rows.append([f"{r['rate']:,}", f"created → {name}", *figures, r["void"] or f"{r['producer_late_ms']:.0f}"])
+    return Table("Latency, checkpoints each 1 s, ms", ["events/s", "", "p50", "p99", "p99.9", "max", "producer late by"], rows)
+
+
+def tables(results: dict[str, list[dict[str, Any]]]) -> list[Table]:
+    """Those parts that were run."""
+    makers = {"kernel": kernel, "operator": operator, "throughput": throughput, "latency": latency}
+    return [make(results[part]) for part, make in makers.items() if results.get(part)]
+
+
+def show(found: Sequence[Table], machine: dict[str, str]) -> None:
+    """Prints the tables."""
+    from rich.console import Console
+    from rich.table import Table as RichTable
+
+    console = Console()
+    console.print(" · ".join(f"{name} {value}" for name, value in machine.items()), style="dim")
+    for table in found:
+        rich = RichTable(title=table.title, title_justify="left")
+        for place, column in enumerate(table.columns):
+            rich.add_column(column, justify="left" if place == 0 else "right")
+        for row in table.rows:
+            rich.add_row(*row)
+        console.print(rich)
+
+
+def markdown(found: Sequence[Table], machine: dict[str, str], command: str, mix: str, day: int) -> str:
+    """The page docs/benchmarks.md."""
+    lines = [
+        INTRODUCTION.format(command=command),
+        "| Machine | |",
+        "|---|---|",
+        *(f"| {name} | {value} |" for name, value in machine.items()),
+        "",
+    ]
+    for table in found:
+        lines += [f"## {table.title}", "", "| " + " | ".join(table.columns) + " |", "|---" + "|---:" * (len(table.columns) - 1) + "|"]
+        lines += ["| " + " | ".join(row) + " |" for row in table.rows] + [""]
+    return "\n".join([*lines, METHOD.format(mix=mix, day=day)])
