@@ -29,6 +29,7 @@ from keepline.jobs.settings import RetentionSettings
 from keepline.jobs.stack.gateway import end_gateway, tie_gateway
 from keepline.operators import kafka, redis, stream
 from keepline.operators.jar import jar_path
+from keepline.operators.kafka_check import require_topics
 from keepline.operators.spec import CHANNELS, OperatorSpec
 from keepline.schemas.catalog import output_schema
 from keepline.schemas.packed import INTERVENTIONS, SCORES
@@ -62,11 +63,13 @@ class RetentionJob:
         self._name, self._configuration, self._parallelism = name, configuration, parallelism
 
     @classmethod
-    def from_settings(cls, settings: RetentionSettings) -> RetentionJob:
-        """The job on Kafka and Redis. Raises KeeplineError, here at submit, for what cannot work."""
+    def from_settings(cls, settings: RetentionSettings, options: stream.OperatorOptions | None = None) -> RetentionJob:
+        """The job on Kafka and Redis. Raises KeeplineError at submit for what cannot work: here for the model, in `build` for Kafka."""
         spec = operator_spec(settings)
+        outputs = [f"{settings.output_prefix}.{channel}" for channel in CHANNELS]
 
         def source(env: StreamExecutionEnvironment) -> DataStream:
+            require_topics(settings.bootstrap_servers, [*settings.topics, *outputs], settings.kafka)
             return kafka.telemetry_source(
                 env, settings.bootstrap_servers, settings.topics, settings.job_name,
                 {"fetch.max.wait.ms": "5", **settings.kafka}, bounded=settings.bounded, start="earliest",
@@ -74,17 +77,16 @@ class RetentionJob:
             )  # fmt: skip
 
         def to_kafka(frames: DataStream) -> None:
-            topics = [f"{settings.output_prefix}.{channel}" for channel in CHANNELS]
             # Linger collects the records of a few milliseconds into one request; they are visible at the checkpoint anyway.
             properties = {"linger.ms": "20", "batch.size": "262144", "compression.type": "lz4", **settings.kafka}
-            kafka.exactly_once_sink(frames, settings.bootstrap_servers, topics, f"keepline-{settings.job_name}", properties)
+            kafka.exactly_once_sink(frames, settings.bootstrap_servers, outputs, f"keepline-{settings.job_name}", properties)
 
         def to_redis(frames: DataStream) -> None:
             redis.redis_sink(frames, settings.redis_url, VIEWS, redis.RedisOptions(ttl_ms=settings.redis_ttl, meter_key=meter_key(settings)))
 
         sinks: list[Sink] = [to_kafka, to_redis] if settings.redis_url else [to_kafka]
         return cls(
-            source, sinks, spec, name=settings.job_name, configuration=configuration(settings), parallelism=settings.parallelism
+            source, sinks, spec, options, name=settings.job_name, configuration=configuration(settings), parallelism=settings.parallelism
         )
 
     def build(self, env: StreamExecutionEnvironment) -> DataStream:

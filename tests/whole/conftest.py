@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import itertools
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from keepline.jobs.stack.flink import FlinkCluster
 from tests.jobs.models_for_tests import manifest
 
 _numbers = itertools.count(1)
@@ -24,3 +26,10 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def name() -> str:
     """A name for topics, job and customers that no other test uses."""
     return f"whole-{next(_numbers)}"
+
+
+@pytest.fixture(scope="session")
+def flink() -> Iterator[FlinkCluster]:
+    """A standalone cluster with two TaskManagers of one slot each. Leave no job running on it, and two TaskManagers."""
+    with FlinkCluster(taskmanagers=2) as cluster:
+        yield cluster

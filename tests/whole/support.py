@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import Consumer, Producer, TopicPartition
 from redis import Redis
 
 from keepline.jobs.replay import retention as replay_retention
@@ -159,3 +159,48 @@ def wait(what: str, ready: Callable[[], object], seconds: float = 60) -> None:
     while not ready():
         assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {what}"
         time.sleep(0.1)
+
+
+def drained(kafka: EmbeddedKafka, rest: FlinkRest, job: str, topic: str, group: str, seconds: float = 90) -> None:
+    """Waits until all that the topic holds is in a checkpoint, and what it led to is committed.
+
+    The source commits its offsets when a checkpoint is complete; the sink commits its transaction on the same news, and surely before
+    the second checkpoint after it.
+    """
+    consumer = Consumer({"bootstrap.servers": kafka.bootstrap_servers, "group.id": group, "enable.auto.commit": False})
+    try:
+        partitions = [TopicPartition(topic, number) for number in consumer.list_topics(topic, 10).topics[topic].partitions]
+        ends = {part.partition: consumer.get_watermark_offsets(part, 10)[1] for part in partitions}
+
+        def reached() -> bool:
+            committed = {part.partition: part.offset for part in consumer.committed(partitions, 10)}
+            return all(committed[number] >= end for number, end in ends.items() if end)
+
+        def completed() -> int:
+            return int(rest.checkpoints(job)["counts"]["completed"])
+
+        wait(f"{group} has read {topic} to its end", reached, seconds)
+        before = completed()
+        wait("two more checkpoints", lambda: completed() >= before + 2)
+    finally:
+        consumer.close()
+
+
+def assert_view_soon(redis_url: str, outputs: Outputs, seconds: float = 20) -> None:
+    """`assert_view`, given time: no checkpoint waits for the view, so it may come later."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        try:
+            assert_view(redis_url, outputs)
+        except AssertionError:
+            time.sleep(0.2)
+        else:
+            return
+    assert_view(redis_url, outputs)
+
+
+def settings_file(folder: Path, **settings: object) -> Path:
+    """The settings of a job as a keepline.toml."""
+    path = folder / f"{settings['job_name']}.toml"
+    path.write_text("".join(f"{name} = {json.dumps(value)}\n" for name, value in settings.items()), encoding="utf-8")
+    return path
