@@ -14,7 +14,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, TopicPartition
+from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from keepline.jobs.demo import dataset
@@ -65,6 +65,8 @@ class Drive:
         self._seconds = seconds
         self._stack = ExitStack()
         self._stop = threading.Event()
+        self._readers: list[threading.Thread] = []
+        self._admin: AdminClient | None = None
         self.events: list[Ok] = []
         self.folder = process.folder("demo")
 
@@ -73,6 +75,9 @@ class Drive:
 
     def __exit__(self, *_: object) -> None:
         self._stop.set()
+        for thread in self._readers:
+            thread.join(5)  # closed before the broker goes, or the clients would complain
+        self._admin = None
         self._stack.close()
 
     def start(self) -> None:
@@ -89,8 +94,10 @@ class Drive:
             "--checkpoint-interval", "1s", "--checkpoint-dir", (self.folder / "checkpoints").as_uri(),
         ]  # fmt: skip
         self.job = self._stack.enter_context(Child("the job", command, self.folder / "job.log", owned=self.folder))
-        threading.Thread(target=self._read, args=("interventions", self._intervened), daemon=True).start()
-        threading.Thread(target=self._read, args=("scores", self._scored), daemon=True).start()
+        self._admin = AdminClient({"bootstrap.servers": self.kafka.bootstrap_servers})
+        for channel, take in (("interventions", self._intervened), ("scores", self._scored)):
+            self._readers.append(threading.Thread(target=self._read, args=(channel, take), daemon=True))
+            self._readers[-1].start()
 
     def make_events(self) -> None:
         """The held-back customers' month, encoded."""
@@ -142,10 +149,13 @@ class Drive:
 
     def _committed(self) -> int:
         """Events whose effects are committed: the source commits its offsets with each checkpoint."""
-        admin = AdminClient({"bootstrap.servers": self.kafka.bootstrap_servers})
+        assert self._admin is not None  # noqa: S101 — made by `start`
         wanted = ConsumerGroupTopicPartitions(JOB, [TopicPartition(TOPIC, partition) for partition in range(PARTITIONS)])
-        (answer,) = admin.list_consumer_group_offsets([wanted]).values()
-        return sum(max(partition.offset, 0) for partition in answer.result().topic_partitions)
+        (answer,) = self._admin.list_consumer_group_offsets([wanted]).values()
+        try:
+            return sum(max(partition.offset, 0) for partition in answer.result().topic_partitions)
+        except KafkaException:  # the coordinator of the group is still loading
+            return 0
 
     def _read(self, channel: str, take: Callable[[bytes], None]) -> None:
         consumer = Consumer(reader(self.kafka.bootstrap_servers, {}))

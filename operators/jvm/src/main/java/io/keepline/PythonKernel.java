@@ -1,6 +1,9 @@
 package io.keepline;
 
+import java.util.function.Supplier;
 import org.apache.flink.core.memory.MemorySegmentFactory;
+import org.apache.flink.runtime.execution.SuppressRestartsException;
+import pemja.core.PythonException;
 import pemja.core.PythonInterpreter;
 
 /**
@@ -33,7 +36,7 @@ final class PythonKernel {
   PythonKernel(PythonInterpreter interpreter, String module, byte[] spec) {
     this.interpreter = interpreter;
     this.module = module;
-    handle = number(call(OPEN, 0, 0, 0, 0, spec), "open");
+    handle = number(atStart(module, () -> call(OPEN, 0, 0, 0, 0, spec)), "open");
     long layout = number(call(STATE_SIZE, handle, 0, 0, 0, null), "state size");
     stateSize = (int) layout;
     stateVersion = (int) (layout >>> 32);
@@ -43,9 +46,12 @@ final class PythonKernel {
   }
 
   static void load(PythonInterpreter interpreter, String module) {
-    interpreter.exec("from " + module + " import entry as " + ENTRY + "\n"
-        + "import ctypes as _ctypes\n"
-        + "_ctypes.pythonapi.Py_IncRef(_ctypes.py_object(" + ENTRY + "))\n"); // for the release at close, see above
+    atStart(module, () -> {
+      interpreter.exec("from " + module + " import entry as " + ENTRY + "\n"
+          + "import ctypes as _ctypes\n"
+          + "_ctypes.pythonapi.Py_IncRef(_ctypes.py_object(" + ENTRY + "))\n"); // for the release at close, see above
+      return null;
+    });
   }
 
   /** Hands over the addresses; called again, with no batch running, when the batch buffer had to grow. Compiles the kernels. */
@@ -72,6 +78,18 @@ final class PythonKernel {
 
   void close() {
     call(CLOSE, handle, 0, 0, 0, null);
+  }
+
+  /** A module that cannot be imported or refuses its spec will do so again: the job fails at once, with Python's reason, and is not restarted. */
+  private static Object atStart(String module, Supplier<Object> step) {
+    try {
+      return step.get();
+    } catch (Exception refused) { // PythonException is a checked one that native code throws undeclared
+      if (!(refused instanceof PythonException)) {
+        throw refused;
+      }
+      throw new SuppressRestartsException(new IllegalStateException(module + " cannot start: " + refused.getMessage(), refused));
+    }
   }
 
   private Object call(int op, long a, long b, long c, long d, byte[] data) {
