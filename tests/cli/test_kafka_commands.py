@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import logging
+import signal
 import subprocess
 import sys
 import time
@@ -60,8 +61,8 @@ def writer(kafka: EmbeddedKafka) -> Iterator[Producer]:
 
 def score(number: int) -> dict[str, Any]:
     return {
-        "customer_id": f"c{number}", "score": "churn", "value": 0.5, "band": "LOW", "as_of": TIME + number, "event_id": "e", "model_id": "m",
-        "model_version": 1, "role": "CHAMPION", "reasons": [{"feature": "calls_7d", "value": 1.0, "contribution": 0.25}],
+        "customer_id": f"c{number}", "score": "churn", "value": 0.5, "band": "LOW", "as_of": TIME + number, "event_id": "e",
+        "model_id": "m", "model_version": 1, "role": "CHAMPION", "reasons": [{"feature": "calls_7d", "value": 1.0, "contribution": 0.25}],
     }  # fmt: skip
 
 
@@ -216,6 +217,20 @@ def test_tail_into_head_is_quiet(kafka: EmbeddedKafka, topic: str, tmp_path: Pat
     line = f"{PROGRAM} tail {topic} --bootstrap-servers {kafka.bootstrap_servers} | head -n 3"
     done = subprocess.run(line, shell=True, capture_output=True, text=True, check=True, timeout=30)
     assert (done.stdout.count("\n"), done.stderr) == (3, "")
+
+
+def test_ctrl_c_ends_a_following_tail_quietly(kafka: EmbeddedKafka, topic: str) -> None:
+    with subprocess.Popen(
+        [PROGRAM, "tail", topic, "--bootstrap-servers", kafka.bootstrap_servers], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as tail:
+        sender = Producer({"bootstrap.servers": kafka.bootstrap_servers}, logger=QUIET)
+        sender.produce(topic, from_record("Score", score(1)))
+        sender.flush(10)
+        assert tail.stdout is not None
+        assert json.loads(tail.stdout.readline()) == score(1)
+        tail.send_signal(signal.SIGINT)
+        out, err = tail.communicate(timeout=20)
+    assert (tail.returncode, out, err) == (130, "", "")
 
 
 def test_doctor_finds_everything(keepline: Command, kafka: EmbeddedKafka, redis_server: EmbeddedRedis) -> None:

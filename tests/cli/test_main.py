@@ -97,6 +97,15 @@ def test_mistakes_are_one_line(keepline: Command, args: list[str], message: str)
     assert result.out == ""
 
 
+def test_events_from_standard_input(tmp_path: Path) -> None:
+    events = write_lines(tmp_path / "e.jsonl", [call("c", 1, 1_767_225_600_000), call("d", 1, 1_767_225_600_000)])
+    args = [PROGRAM, "replay", "retention", "--events", "-", "--out", tmp_path / "out", "--json"]
+    with events.open("rb") as stdin:
+        done = subprocess.run(args, stdin=stdin, capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert '"customers": 2' in done.stdout
+    assert not done.stderr
+
+
 def test_a_file_that_may_not_be_written_is_named(keepline: Command, tmp_path: Path) -> None:
     events = write_lines(tmp_path / "e.jsonl", [call("c", 1, 1_767_225_600_000)])
     (tmp_path / "taken").write_text("")
