@@ -66,6 +66,10 @@ class Job:
             msg = f"the job ended with status {self._child.status}. The end of {self._child.log}:\n{self._child.tail()}"
             raise RuntimeError(msg)
 
+    def tail(self) -> str:
+        """The end of its log."""
+        return self._child.tail()
+
     def facts(self) -> dict[str, Any]:
         """Restarts and checkpoint durations, from Flink's own page."""
         (job,) = self.rest.jobs()

@@ -20,7 +20,9 @@ from tests.benchmarks import events, load
 from tests.benchmarks.job import PARTITIONS, Job
 
 SHARES = {"p50": 0.5, "p99": 0.99, "p99.9": 0.999, "max": 1.0}
-PATIENCE_S = 30.0
+PATIENCE_S, START_S = 30.0, 180.0
+FIRST = 1000
+"""Events that wait in the topic while the job starts; the schedule begins when it has scored them."""
 
 
 def quantiles(values: Any) -> dict[str, float]:
@@ -61,9 +63,17 @@ def run(
     told = context.Queue()
     with Job(broker, name, topic, checkpoint="1s", redis_url=redis_url) as job:
         say(f"latency at {rate:,} events/s: starting")
+        load.fill(broker.bootstrap_servers, topic, stream, FIRST, lambda _: None)
         reader = warm_reader(broker.bootstrap_servers, job.scores)
+        ready, deadline = 0, time.monotonic() + START_S
+        while ready < FIRST:
+            ready += sum(not m.error() for m in reader.consume(FIRST - ready, 0.1))
+            job.check()
+            if time.monotonic() > deadline:
+                msg = f"the job scored {ready} of {FIRST} events within {START_S:.0f} s. The end of its log:\n{job.tail()}"
+                raise RuntimeError(msg)
         sender = context.Process(
-            target=load.open_loop, args=(broker.bootstrap_servers, topic, stream, 0, rate, warm_s, seconds, told), daemon=True
+            target=load.open_loop, args=(broker.bootstrap_servers, topic, stream, FIRST, rate, warm_s, seconds, told), daemon=True
         )
         sender.start()
         sent, measured, late = None, 0, 0.0
@@ -81,8 +91,8 @@ def run(
             if sent is None and not told.empty():
                 sent, measured, late = told.get()
             job.check()
-            if time.monotonic() - since > PATIENCE_S + warm_s:
-                msg = f"no score for {PATIENCE_S + warm_s:.0f} s at {rate} events/s. The end of the log:\n{job._child.tail()}"
+            if time.monotonic() - since > PATIENCE_S:
+                msg = f"no score for {PATIENCE_S:.0f} s at {rate} events/s. The end of the log:\n{job.tail()}"
                 raise RuntimeError(msg)
         reader.close()
         sender.join()
