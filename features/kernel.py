@@ -23,9 +23,9 @@ from numpy.typing import NDArray
 from keepline.features.aggregators import bills, formulas, memory, newest, windows
 from keepline.features.layout import I_LAST_BAND, MAGIC, STATE_VERSION, W_IDENTITY, W_NEWEST, W_NOW, W_TIMER_AT
 from keepline.features.plan import P_HOT, P_LATENESS, P_RETENTION, P_SET, P_SIZE
-from keepline.features.words import get, prefetch, put, put_count
+from keepline.features.words import get, put, put_count
 from keepline.schemas.jit import njit
-from keepline.schemas.mem import address
+from keepline.schemas.mem import address, prefetch
 from keepline.schemas.status import DUPLICATE, LATE, OK
 
 F64 = NDArray[np.float64]

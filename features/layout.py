@@ -213,9 +213,7 @@ def migrate(state: bytes, feature_set: FeatureSet) -> bytes:
     if not any(state):
         return bytes(size)
     what = f"A stored state of {len(state)} bytes"
-    advice = (
-        f"Start the job from a savepoint of feature set {feature_set.name!r}, or without one to build the state again from the events."
-    )
+    advice = f"Start the job from a savepoint of feature set {feature_set.name!r}, or without one to build the state again from the events."
     if len(state) < SECTIONS or int.from_bytes(state[:2], "little") != MAGIC:
         msg = f"{what} does not begin with the mark {MAGIC:#06x}: it is no Keepline state. {advice}"
         raise FeatureError(msg)

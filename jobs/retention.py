@@ -82,7 +82,9 @@ class RetentionJob:
             kafka.exactly_once_sink(frames, settings.bootstrap_servers, outputs, f"keepline-{settings.job_name}", properties)
 
         def to_redis(frames: DataStream) -> None:
-            redis.redis_sink(frames, settings.redis_url, VIEWS, redis.RedisOptions(ttl_ms=settings.redis_ttl, meter_key=meter_key(settings)))
+            redis.redis_sink(
+                frames, settings.redis_url, VIEWS, redis.RedisOptions(ttl_ms=settings.redis_ttl, meter_key=meter_key(settings))
+            )
 
         sinks: list[Sink] = [to_kafka, to_redis] if settings.redis_url else [to_kafka]
         return cls(
@@ -155,7 +157,7 @@ def configuration(settings: RetentionSettings) -> Configuration:
 
 def local_values(settings: RetentionSettings) -> dict[str, str]:
     """What a Flink inside this process needs: the jar, our packages, a page, memory, a place for checkpoints."""
-    import keepline  # noqa: PLC0415 — for its place only
+    import keepline
 
     packages = [str(Path(str(keepline.__file__)).parents[1]), *(p for p in sys.path if p.endswith("site-packages"))]
     folder = Path(tempfile.gettempdir()) / "keepline" / settings.job_name

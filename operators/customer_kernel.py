@@ -27,7 +27,7 @@ from keepline.features.layout import (
     W_TIMER_AT,
 )
 from keepline.features.plan import P_HOT
-from keepline.features.words import get, get_count, get_float, prefetch, put, put_count, put_float
+from keepline.features.words import get, get_count, get_float, put, put_count, put_float
 from keepline.models.scorer import score, top3
 from keepline.operators import context as k
 from keepline.operators import layout as at
@@ -35,7 +35,7 @@ from keepline.operators.arrays import floats, ints
 from keepline.operators.frames import SCORE_ROOM, put_score
 from keepline.schemas.decode import check_time, decode_at, same_bytes
 from keepline.schemas.jit import njit
-from keepline.schemas.mem import load_f64, load_i32, load_i64, load_u8, store_u8
+from keepline.schemas.mem import load_f64, load_i32, load_i64, load_u8, prefetch, store_u8
 from keepline.schemas.packed import IN_HEADER, OVERSIZED_FLAG, TICK_FLAG
 from keepline.schemas.status import DUPLICATE, KEY_MISMATCH, LATE, OK, OVERSIZED
 

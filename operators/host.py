@@ -73,9 +73,7 @@ class HostOperator:
         self._watermark = watermark
         states = self._block.view(np.int64).reshape(-1, self._size // 8)
         keys = list(self._slots)
-        due = np.flatnonzero(
-            (states[: len(keys), 0] != 0) & (states[: len(keys), W_NEXT_WAKE] + self.kernel.spec.bound_ms <= watermark)
-        )
+        due = np.flatnonzero((states[: len(keys), 0] != 0) & (states[: len(keys), W_NEXT_WAKE] + self.kernel.spec.bound_ms <= watermark))
         for slot in due.tolist():
             yield from self.add(keys[slot], packed.tick_record(keys[slot]))
         yield from self.flush()

@@ -54,4 +54,5 @@ def io_layout(entries: int, out_bytes: int, event_bytes: int) -> IoLayout:
     for size in (4 * entries, 4 * entries, 4 * entries, entries, 4 * entries, 8 * entries, out_bytes, event_bytes):
         offsets.append(position)
         position = (position + size + 63) & ~63
-    return IoLayout(*offsets, total=position)
+    offsets.append(position)
+    return IoLayout(*offsets)

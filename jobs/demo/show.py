@@ -127,8 +127,10 @@ def _report(console: Console, figures: dict[str, Any], verdict: Verdict) -> None
     lines = [
         f"events            {figures['events']:,} of {figures['customers']:,} customers, every one scored and committed exactly once",
         f"throughput        {figures['catch_up_events_per_s']:,} events/s while catching up with the history, from a cold start",
-        f"latency           created → Redis p50 {ms['p50']:.0f} ms, p99 {ms['p99']:.0f} ms ({figures['live_events_measured']:,} writes, live part)",
-        f"scores            {equal} to scikit-learn's for all customers: largest difference {figures['largest_difference_to_scikit_learn']:.1e}",
+        "latency           "
+        f"created → Redis p50 {ms['p50']:.0f} ms, p99 {ms['p99']:.0f} ms (live part, {figures['live_events_measured']:,} writes)",
+        "scores            "
+        f"{equal} to scikit-learn's for all customers: difference at most {figures['largest_difference_to_scikit_learn']:.1e}",
         f"against labels    precision {figures['precision']:.3f}, recall {figures['recall']:.3f} at {figures['threshold']:.2f}; "
         f"ROC AUC {figures['roc_auc']:.3f} ({figures['base_rate']:.1%} left)",
         f"interventions     {figures['interventions']:,}",

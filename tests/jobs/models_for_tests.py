@@ -6,10 +6,17 @@ import json
 from typing import Any
 
 from keepline.features.churn import CHURN
-from keepline.models.manifest import METRICS, dump
-from keepline.models.manifest import Manifest
+from keepline.models.manifest import METRICS, Manifest, dump
 
-SCALE = {"call_seconds": 0.002, "data_mb": 0.001, "last_bill": 0.01, "monthly": 0.01, "hours_since": 0.001, "days_since": 0.004, "bill_rise": 0.01, "tenure": 0.0005}
+SCALE = {
+    "last_bill": 0.01,
+    "monthly": 0.01,
+    "hours_since": 0.001,
+    "days_since": 0.004,
+    "bill_rise": 0.01,
+    "tenure": 0.0005,
+}
+"""Weights of features that are large numbers and not put through a logarithm."""
 
 
 def manifest(threshold: float = 0.6, intercept: float = -0.4) -> dict[str, Any]:

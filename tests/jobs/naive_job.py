@@ -15,7 +15,10 @@ RETENTION, LATENESS = 400 * DAY, 90 * DAY
 
 
 class NaiveCustomer:
-    """Takes records in order; `scores` and `interventions` hold what is expected, as (as_of, event_id, value, band) and (decided_at, kind)."""
+    """Takes records in order.
+
+    `scores` and `interventions` hold what is expected, as (as_of, event_id, value, band) and (decided_at, kind).
+    """
 
     def __init__(self, manifest: dict[str, Any], emit: str = "delta", delta: float = 0.01, cooldown: int = 30 * DAY) -> None:
         self.manifest, self.emit, self.delta, self.cooldown = manifest, emit, delta, cooldown
