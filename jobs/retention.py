@@ -174,12 +174,7 @@ def local_values(settings: RetentionSettings) -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    import typer
-
+    from keepline.jobs.cli.errors import run_alone
     from keepline.jobs.cli.run import retention
-    from keepline.schemas.errors import KeeplineError
 
-    try:
-        typer.run(retention)
-    except KeeplineError as error:
-        sys.exit(f"error: {error}")
+    run_alone(retention)

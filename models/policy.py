@@ -97,7 +97,8 @@ def decide(contact: Contact, candidate: Candidate, policy: Policy) -> tuple[Cont
     now = candidate.as_of
     if candidate.value < policy.threshold or now < contact.quiet_until:
         return None
-    heavy = candidate.features.get("data_mb_30d", 0.0) >= policy.data_median_mb
+    used = candidate.features.get("data_mb_30d", 0.0)
+    heavy = used > 0 and used >= policy.data_median_mb  # nobody is a data user who used none
     offer = EXTRA_DATA if heavy else DISCOUNT
     # A tick has no event: its moment stands for the trigger, or two ticks would share an id.
     trigger = ("event", candidate.event_id) if candidate.event_id else ("tick", now)

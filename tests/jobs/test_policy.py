@@ -138,3 +138,9 @@ def test_contact_of_another_customer_is_not_touched() -> None:
     before = Contact(NOW + 1, 3)
     assert decide(before, CANDIDATE, POLICY) is None
     assert before == Contact(NOW + 1, 3)
+
+
+def test_who_used_no_data_is_no_data_user_whatever_the_median() -> None:
+    policy = Policy(threshold=0.8, data_median_mb=0.0)
+    none, some = (made(policy=policy, features={"data_mb_30d": used})[1]["kind"] for used in (0.0, 0.1))
+    assert (none, some) == ("sms_discount", "extra_data")
