@@ -11,7 +11,7 @@ upper half of data users (by the median of `data_mb_30d` in the model's training
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
 
@@ -111,7 +111,9 @@ def decide(contact: Contact, candidate: Candidate, policy: Policy) -> tuple[Cont
         "offer": offer.offer,
         "score": candidate.score,
         "value": candidate.value,
-        "reasons": [asdict(reason) for reason in candidate.reasons],
+        "reasons": [
+            {"feature": reason.feature, "value": reason.value, "contribution": reason.contribution} for reason in candidate.reasons
+        ],
         "model_id": candidate.model_id,
         "model_version": candidate.model_version,
         "policy_version": policy.version,

@@ -204,6 +204,7 @@ final class RedisPipeline implements Runnable {
     fields.put("count", Long.toString(latency.count()));
     fields.put("p50_ms", Long.toString(latency.quantile(0.50)));
     fields.put("p99_ms", Long.toString(latency.quantile(0.99)));
+    fields.put("p999_ms", Long.toString(latency.quantile(0.999)));
     fields.put("max_ms", Long.toString(latency.max()));
     fields.put("written", Long.toString(written));
     fields.put("pending", Integer.toString(pending.size()));
