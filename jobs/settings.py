@@ -85,8 +85,8 @@ class RetentionSettings(BaseModel):
     @field_validator("topics")
     @classmethod
     def _some_topics(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if not value or len(value) > 256 or len(set(value)) != len(value) or not all(map(TOPIC.fullmatch, value)):
-            msg = "expected 1 to 256 different topic names of letters, digits, dots, dashes or underscores"
+        if not value or len(value) > 255 or len(set(value)) != len(value) or not all(map(TOPIC.fullmatch, value)):
+            msg = "expected 1 to 255 different topic names of letters, digits, dots, dashes or underscores"
             raise ValueError(msg)
         return value
 
