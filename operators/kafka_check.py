@@ -53,8 +53,8 @@ def require_topics(bootstrap_servers: str, topics: Iterable[str], properties: Ma
                 problem = _root(error)
                 if "UnknownTopicOrPartition" not in problem:
                     msg = (
-                        f"Kafka at {bootstrap_servers} does not say within {TIMEOUT_MS // 1000} s whether topic {name!r} is there: {problem}; "
-                        "check that it runs, --bootstrap-servers, and --kafka for its security; then run `keepline doctor`"
+                        f"Kafka at {bootstrap_servers} does not say within {TIMEOUT_MS // 1000} s whether topic {name!r} is there: "
+                        f"{problem}; check that it runs, --bootstrap-servers, and --kafka for its security; then run `keepline doctor`"
                     )
                     raise KafkaNotReadyError(msg) from None
                 missing.append(name)

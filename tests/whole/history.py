@@ -25,7 +25,10 @@ Event = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """One Kafka record. `event` is what replay gets for it (None: nothing, a file cannot hold it); `reason` what a dead letter of it says."""
+    """One Kafka record. `event` is what replay gets for it (None: nothing, a file cannot hold it).
+
+    `reason` is its dead letter's; "" for a record that is none.
+    """
 
     partition: int
     key: bytes | None
@@ -95,7 +98,8 @@ class Crowd:
         )[0]
         if kind == "Call":
             outcome = draw.choice(["COMPLETED", "COMPLETED", "DROPPED", "FAILED"])
-            return {"type": kind, **head, "duration_s": draw.random() * 1800, "outcome": outcome, "direction": draw.choice(["OUTGOING", "INCOMING"])}
+            direction = draw.choice(["OUTGOING", "INCOMING"])
+            return {"type": kind, **head, "duration_s": draw.random() * 1800, "outcome": outcome, "direction": direction}
         if kind == "DataSession":
             return {"type": kind, **head, "megabytes": draw.random() * 300, "network": draw.choice(["WIFI", "G4", "G5"])}
         if kind == "SupportContact":
@@ -107,7 +111,8 @@ class Crowd:
         if kind == "Payment":
             return {"type": kind, **head, "bill_id": draw.choice([None, f"b{draw.randrange(9)}"]), "amount": 50.0}
         if kind == "Subscription":
-            rest = {"started_time": time - draw.randrange(900) * DAY, "contract_months": draw.choice([1, 12, 24]), "ended": draw.random() < 0.2}
+            started = time - draw.randrange(900) * DAY
+            rest = {"started_time": started, "contract_months": draw.choice([1, 12, 24]), "ended": draw.random() < 0.2}
             internet = draw.choice(["NONE", "DSL", "FIBER", "MOBILE"])
             return {"type": kind, **head, "plan": "gross ß", "monthly_charge": draw.random() * 90, "internet": internet, **rest}
         if kind == "Other":

@@ -131,9 +131,10 @@ def assert_equal(found: Outputs, wanted: Outputs, channels: Iterable[str] = CHAN
         for customer in there:
             ours, theirs = ([without_place(record) for record in side[customer]] for side in (here, there))
             for place, (a, b) in enumerate(zip(ours, theirs, strict=False)):
-                assert a == b, f"{channel} of {customer}, record {place} of {len(theirs)}:\n  live   {a}\n  replay {b}\n  before {theirs[max(0, place - 1) : place]}"
+                where = f"{channel} of {customer}, record {place} of {len(theirs)}"
+                assert a == b, f"{where}:\n  live   {a}\n  replay {b}\n  before {theirs[max(0, place - 1) : place]}"
             more = (ours if len(ours) > len(theirs) else theirs)[min(len(ours), len(theirs)) :]
-            assert len(ours) == len(theirs), f"{channel} of {customer}: {len(ours)} live, {len(theirs)} in replay; first without twin: {more[:1]}"
+            assert not more, f"{channel} of {customer}: {len(ours)} live, {len(theirs)} in replay; without a twin: {more[0]}"
 
 
 def assert_view(redis_url: str, outputs: Outputs, prefix: str = "") -> None:
@@ -150,7 +151,8 @@ def assert_view(redis_url: str, outputs: Outputs, prefix: str = "") -> None:
             moment = int(stored.pop("as_of"))
             assert moment == record["as_of" if kind == "score" else "decided_at"], key
             expected = {name: value for name, value in record.items() if value is not None and name != "as_of"}
-            assert {name: type(expected[name])(json.loads(text) if name == "reasons" else text) for name, text in stored.items()} == expected, key
+            typed = {name: json.loads(text) if name == "reasons" else type(expected[name])(text) for name, text in stored.items()}
+            assert typed == expected, key
 
 
 def wait(what: str, ready: Callable[[], object], seconds: float = 60) -> None:

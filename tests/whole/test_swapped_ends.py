@@ -19,7 +19,7 @@ from keepline.jobs.settings import RetentionSettings
 from keepline.operators.spec import CHANNELS
 from keepline.schemas.packed import Record, frames, pack_record
 from keepline.schemas.records import to_json, to_record
-from tests.operators.conftest import collection, environment  # noqa: F401 — the fixture
+from tests.operators.conftest import collection, environment  # noqa: F401 - the fixture
 from tests.whole.history import DAY, START, Crowd, Sent, sent
 from tests.whole.support import assert_equal, by_customer, flat, replayed
 
@@ -29,7 +29,7 @@ def packed(records: Iterable[Sent]) -> list[bytes]:
     return [pack_record(Record(r.key, r.value or b"", 0, r.partition, offset)) for offset, r in enumerate(records)]
 
 
-def run(environment: Any, settings: RetentionSettings, records: list[Sent], parallelism: int) -> Any:
+def run(make: Any, settings: RetentionSettings, records: list[Sent], parallelism: int) -> Any:
     """The job's frames, decoded, by channel and customer."""
     from keepline.jobs.retention import RetentionJob
     from keepline.operators.kafka import watermarks
@@ -39,7 +39,7 @@ def run(environment: Any, settings: RetentionSettings, records: list[Sent], para
 
     kept: list[Any] = []
     job = RetentionJob(source, [kept.append], operator_spec(settings), name="swapped")
-    out = job.build(environment(parallelism))
+    out = job.build(make(parallelism))
     assert kept == [out]
     outputs: dict[str, list[Any]] = {channel: [] for channel in CHANNELS}
     with out.execute_and_collect() as results:
