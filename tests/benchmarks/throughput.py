@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from tests.benchmarks import events
 from tests.benchmarks.job import PARTITIONS, Job, tree_cpu
@@ -45,7 +45,10 @@ class Progress:
 
     def sample(self) -> int:
         """Takes one sample; returns the records so far."""
-        out = sum(self._probe.get_watermark_offsets(part, timeout=10)[1] for part in self._parts)
+        try:
+            out = sum(self._probe.get_watermark_offsets(part, timeout=10)[1] for part in self._parts)
+        except KafkaException:  # a new topic's partitions are still getting their leaders
+            out = self.samples[-1][1] if self.samples else 0
         self.samples.append((time.monotonic(), out, self._job.cpu(), tree_cpu(self._broker_pid)))
         return out
 
