@@ -36,7 +36,8 @@ test: setup ## everything that CI checks: lint, types, layers, Java tests, Pytho
 check: lint types layers
 
 lint:
-	@echo "── lint" && $(BIN)/ruff check -q . && $(BIN)/ruff format -q --check . && $(BIN)/deptry . -q 2>&1 | { grep -v '^Assuming' || true; }
+	@echo "── lint" && $(BIN)/ruff check -q . && $(BIN)/ruff format -q --check .
+	@told=$$($(BIN)/deptry . --no-ansi 2>&1) || { echo "$$told"; exit 1; }
 
 types:
 	@echo "── types" && $(BIN)/mypy --no-error-summary

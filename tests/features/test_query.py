@@ -27,7 +27,9 @@ def test_times(text: str, ms: int) -> None:
 
 def test_questions_keep_order_and_text(tmp_path: Path) -> None:
     path = tmp_path / "q.csv.gz"
-    path.write_bytes(gzip.compress('\ufeffat,note,customer_id\r\n1000,x,b\r\n\r\n1970-01-01T00:00:02Z,"y,\nz","a,1"\r\n1000,x,b\r\n'.encode()))
+    path.write_bytes(
+        gzip.compress('\ufeffat,note,customer_id\r\n1000,x,b\r\n\r\n1970-01-01T00:00:02Z,"y,\nz","a,1"\r\n1000,x,b\r\n'.encode())
+    )
     queries = read_queries(path)
     assert queries.customer_ids == ["b", "a,1", "b"]
     assert queries.asked == ["1000", "1970-01-01T00:00:02Z", "1000"]
