@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from redis import Redis
 
 from keepline.jobs.replay import retention as replay_retention
@@ -175,7 +175,10 @@ def drained(kafka: EmbeddedKafka, rest: FlinkRest, job: str, topic: str, group: 
         ends = {part.partition: consumer.get_watermark_offsets(part, 10)[1] for part in partitions}
 
         def reached() -> bool:
-            committed = {part.partition: part.offset for part in consumer.committed(partitions, 10)}
+            try:
+                committed = {part.partition: part.offset for part in consumer.committed(partitions, 10)}
+            except KafkaException:  # a broker that has just started looks for its coordinator
+                return False
             return all(committed[number] >= end for number, end in ends.items() if end)
 
         def completed() -> int:
