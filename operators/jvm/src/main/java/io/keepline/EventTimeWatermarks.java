@@ -88,12 +88,17 @@ public final class EventTimeWatermarks implements WatermarkStrategy<byte[]> {
       lastEvent = activity.relativeTimeMillis();
       long time = PackedIn.longAt(record, PackedIn.EVENT_TIME);
       if (time > largest && time >= lowest && time < highest && time <= wallClock.getAsLong() + AHEAD) {
-        boolean hourMoved = largest == Long.MIN_VALUE || Math.floorDiv(time, HOUR) != Math.floorDiv(largest, HOUR);
+        boolean mayFire = largest == Long.MIN_VALUE || dueHour(time) != dueHour(largest);
         largest = time;
-        if (hourMoved) {
+        if (mayFire) {
           output.emitWatermark(new Watermark(ofEvents()));
         }
       }
+    }
+
+    /** Timers stand at an hour + B and fire at the watermark time − B − 1: this changes where the next one may fire. */
+    private long dueHour(long time) {
+      return Math.floorDiv(time - 1 - 2 * boundMs, HOUR);
     }
 
     @Override
