@@ -18,7 +18,7 @@ import org.apache.flink.util.clock.RelativeClock;
  * <p>Times that no customer can have had do not count: unreadable ones, those outside the configured bounds, and those more than 24 h
  * ahead of the wall clock. Otherwise one bad record would end all windows.
  *
- * <p>A watermark goes out at once when the hour of the maximum moves (ticks lie on hours), and periodically.
+ * <p>A watermark goes out at once when a timer may fire (they stand at an hour + B), and periodically.
  *
  * <p><b>Silence.</b> A split without events for {@code idleMs} is not marked idle; it follows the wall clock less the bound, but never
  * passes a split of the same subtask that still has events. So a quiet split holds nobody up, and when all are quiet event time goes on with the
