@@ -23,7 +23,7 @@ done = @mkdir -p $(STAMPS) && rm -f $(STAMPS)/$(1)-* && touch $@
 help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-8s %s\n", $$1, $$2}'
 
-setup: ## the environment in .venv, the job's jar, a Kafka broker's jars (a minute cold, a second when nothing changed)
+setup: ## the environment in .venv, the job's jar, a Kafka broker's jars (quick when nothing changed)
 	@$(MAKE) -s --no-print-directory -j3 $(SELF) $(JAR) $(BROKER)
 	@$(MAKE) -s --no-print-directory $(WARM)
 
