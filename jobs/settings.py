@@ -3,7 +3,7 @@
 A flag (`--redis-url`) wins over the environment (`KEEPLINE_REDIS_URL`), which wins over the file (`redis_url` in
 `keepline.toml`, or the file that `KEEPLINE_CONFIG` names), which wins over the default. A name nobody knows is refused with
 the nearest known one. Kafka client properties pass through `kafka` (`--kafka security.protocol=SASL_SSL`, `[kafka]` in the
-file, `KEEPLINE_KAFKA='{"security.protocol": "SASL_SSL"}'`).
+file, `KEEPLINE_KAFKA='{"security.protocol": "SASL_SSL"}'`), those of the schema registry's client through `registry`.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ NOT_SETTINGS = frozenset({"KEEPLINE_BROKER_JARS", "KEEPLINE_CONFIG", "KEEPLINE_J
 PRETRAINED = Path(__file__).resolve().parent.parent / "models" / "pretrained" / "churn" / "1"
 SECRET = re.compile(r"password|secret|sasl\.jaas\.config|token|credential|user\.info|\.key$|\.pem$", re.IGNORECASE)
 MASK = "******"
+PROPERTIES = ("kafka", "registry")
+"""Settings that pass a client's own properties through."""
 SERVER = re.compile(r"[^\s,]+:\d{1,5}", re.ASCII)
 TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}", re.ASCII)
 
@@ -73,6 +75,12 @@ class RetentionSettings(BaseModel):
     bounded: bool = Field(False, description="stop at the end of what is in the topics now")
     rest_port: int = Field(8081, ge=0, le=65535, description="Flink's page in a local run; 0 picks a free port")
     kafka: dict[str, str] = Field(default_factory=dict, description="Kafka client properties, passed through")
+    registry_url: str = Field("", description='schema registry, for values with a schema id; "" for none')
+    registry: dict[str, str] = Field(default_factory=dict, description="schema registry client properties, passed through")
+    unknown_id_ttl: Duration = Field(30_000, description="a schema id that the registry does not know is asked again after this")
+    writer_schemas: Annotated[tuple[Path, ...], BeforeValidator(_split)] = Field(
+        (), description="Avro schemas (.avsc, or folders of them) of other producers, comma-separated"
+    )
 
     @field_validator("bootstrap_servers")
     @classmethod
@@ -98,6 +106,14 @@ class RetentionSettings(BaseModel):
             raise ValueError(msg)
         return value
 
+    @field_validator("registry_url")
+    @classmethod
+    def _registry_place(cls, value: str) -> str:
+        if value and not all(re.match(r"https?://[^/]", url.strip()) for url in value.split(",")):
+            msg = 'expected https://host:port, several separated by commas, or "" for none'
+            raise ValueError(msg)
+        return value
+
     @field_validator("job_name", "output_prefix")
     @classmethod
     def _plain_name(cls, value: str) -> str:
@@ -117,7 +133,8 @@ class RetentionSettings(BaseModel):
     def shown(self) -> dict[str, Any]:
         """The settings for people and logs, secrets masked."""
         values = {name: mask_url(value) if isinstance(value, str) else value for name, value in self.model_dump(mode="json").items()}
-        values["kafka"] = {name: MASK if SECRET.search(name) else value for name, value in self.kafka.items()}
+        for name in PROPERTIES:
+            values[name] = {key: MASK if SECRET.search(key) else mask_url(value) for key, value in getattr(self, name).items()}
         return values
 
     def __repr__(self) -> str:
@@ -246,8 +263,8 @@ def load(flags: Mapping[str, Any], environment: Mapping[str, str] | None = None,
         _refuse_unknown(place)
         for name, value in place.values.items():
             origin[name] = f"{place.where}: {place.spell(name)}"
-            if name == "kafka":
-                merged["kafka"] = merged.get("kafka", {}) | _properties(value, origin[name])
+            if name in PROPERTIES:
+                merged[name] = merged.get(name, {}) | _properties(value, origin[name])
             else:
                 merged[name] = value
     try:
@@ -256,6 +273,6 @@ def load(flags: Mapping[str, Any], environment: Mapping[str, str] | None = None,
         problems = []
         for problem in error.errors():
             name = str(problem["loc"][0])
-            shown = MASK if name in {"kafka", "redis_url"} else repr(merged.get(name))
+            shown = MASK if name in {*PROPERTIES, "redis_url", "registry_url"} else repr(merged.get(name))
             problems.append(f"{origin.get(name, name)} = {shown}: {problem['msg'].removeprefix('Value error, ')}")
         raise SettingsError("\n".join(problems)) from None  # pydantic's own error shows the values

@@ -32,6 +32,10 @@ def retention(
     bounded: Annotated[bool | None, Flag("--bounded", help="Stop at the end of what is in the topics now.")] = None,
     rest_port: Annotated[int | None, Flag(help="Flink's page in a local run. [default: 8081]")] = None,
     kafka: Annotated[list[str] | None, Flag(help="A Kafka client property, name=value; may be repeated.")] = None,
+    registry_url: Annotated[str | None, Flag(help="Schema registry, for values with a schema id.")] = None,
+    registry: Annotated[list[str] | None, Flag(help="A schema registry client property, name=value; may be repeated.")] = None,
+    unknown_id_ttl: Annotated[str | None, Flag(help="An id unknown to the registry is asked again after this. [default: 30s]")] = None,
+    writer_schemas: Annotated[str | None, Flag(help="Avro schemas (.avsc, folders) of other producers, comma-separated.")] = None,
     config: Annotated[Path | None, Flag(help="Settings file. [default: keepline.toml, where there is one]")] = None,
     show: Annotated[bool, Flag("--show", help="Print the settings as JSON, secrets masked, and stop.")] = False,
 ) -> None:

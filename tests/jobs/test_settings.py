@@ -13,22 +13,23 @@ import pytest
 from keepline.jobs import settings
 from keepline.jobs.cli import replay, run
 from keepline.jobs.durations import parse_ms
-from keepline.jobs.settings import PRETRAINED, RetentionSettings, SettingsError, load, mask_url
+from keepline.jobs.settings import PRETRAINED, PROPERTIES, RetentionSettings, SettingsError, load, mask_url
 from tests.cli.conftest import Command
 
 NOT_FLAGS_OF_THE_JOB = {"config", "show"}
 IN_HELP = {  # how a default is told, where it is not the value itself
     "redis_ttl": "0s", "model": "the committed one", "cooldown": "30d", "disorder": "1h", "idle_after": "60s", "checkpoint_interval": "1s",
-    "checkpoint_dir": "the cluster's own", "topics": "telemetry",
+    "checkpoint_dir": "the cluster's own", "topics": "telemetry", "unknown_id_ttl": "30s",
 }  # fmt: skip
-WITHOUT_DEFAULT_IN_HELP = {"currency", "restore", "bounded", "kafka"}
+WITHOUT_DEFAULT_IN_HELP = {"currency", "restore", "bounded", "kafka", "registry_url", "registry", "writer_schemas"}
 EVERY = {
     "bootstrap_servers": ("a:1,b:2", "a:1,b:2"), "topics": ("x, y", ("x", "y")), "output_prefix": ("out", "out"),
     "redis_url": ("rediss://h:1/2", "rediss://h:1/2"), "redis_ttl": ("2h", 7_200_000), "model": ("m", Path("m")), "job_name": ("j", "j"),
     "emit": ("every", "every"), "delta": ("0.5", 0.5), "cooldown": ("1d", 86_400_000), "disorder": ("5m", 300_000), "idle_after": ("0s", 0),
     "currency": ("EUR", "EUR"), "parallelism": ("3", 3), "checkpoint_interval": ("500ms", 500), "checkpoint_dir": ("file:///c", "file:///c"),
     "state_backend": ("rocksdb", "rocksdb"), "restore": ("file:///s", "file:///s"), "bounded": ("true", True), "rest_port": ("0", 0),
-    "kafka": ('{"a.b": "c"}', {"a.b": "c"}),
+    "kafka": ('{"a.b": "c"}', {"a.b": "c"}), "registry": ('{"a.b": "c"}', {"a.b": "c"}),
+    "registry_url": ("https://h:1", "https://h:1"), "unknown_id_ttl": ("1m", 60_000), "writer_schemas": ("a, b", (Path("a"), Path("b"))),
 }  # fmt: skip
 
 
@@ -70,9 +71,9 @@ def test_the_file_is_the_one_that_is_named(tmp_path: Path) -> None:
 def test_every_setting_can_be_given_in_every_place(tmp_path: Path) -> None:
     assert EVERY.keys() == RetentionSettings.model_fields.keys()
     by_environment = load({}, {"KEEPLINE_" + name.upper(): text for name, (text, _) in EVERY.items()})
-    by_flag = load({name: ["a.b=c"] if name == "kafka" else text for name, (text, _) in EVERY.items()}, {})
-    written = "".join(f"{name} = {json.dumps(text)}\n" for name, (text, _) in EVERY.items() if name != "kafka")
-    by_file = load({}, {}, toml(tmp_path / "all.toml", written + '[kafka]\na.b = "c"\n'))
+    by_flag = load({name: ["a.b=c"] if name in PROPERTIES else text for name, (text, _) in EVERY.items()}, {})
+    written = "".join(f"{name} = {json.dumps(text)}\n" for name, (text, _) in EVERY.items() if name not in PROPERTIES)
+    by_file = load({}, {}, toml(tmp_path / "all.toml", written + '[kafka]\na.b = "c"\n[registry]\na.b = "c"\n'))
     expected = {name: value for name, (_, value) in EVERY.items()}
     assert by_environment.model_dump() == by_flag.model_dump() == by_file.model_dump() == expected
 
@@ -109,7 +110,7 @@ def test_the_types_of_flags_take_what_the_settings_take() -> None:
     for name, info in RetentionSettings.model_fields.items():
         kinds = {int: int, float: float, bool: bool, Path: Path}
         wanted = str if name in settings.DURATIONS else kinds.get(typing.cast(type, info.annotation), str)
-        assert hints[name] == (list[str] | None if name == "kafka" else wanted | None), name
+        assert hints[name] == (list[str] | None if name in PROPERTIES else wanted | None), name
 
 
 def test_unknown_names_are_refused_with_the_nearest(tmp_path: Path) -> None:
@@ -213,6 +214,7 @@ def test_secrets_never_show() -> None:
                 f"sasl.jaas.config=x {secret}", f"ssl.truststore.password={secret}", f"sasl.oauthbearer.client.secret={secret}",
                 f"ssl.keystore.key={secret}", f"ssl.key.pem={secret}", f"basic.auth.user.info=u:{secret}", "client.id=me",
             ],
+            "registry_url": f"https://app:{secret}@r:1", "registry": [f"basic.auth.user.info=u:{secret}", f"proxy=http://u:{secret}@p:1"],
         },
         {},
     )  # fmt: skip
@@ -222,6 +224,7 @@ def test_secrets_never_show() -> None:
         assert "cache:1/0" in shown
     assert secret not in refused({"redis_url": f"{secret}@x", "kafka": [f"a={secret}"], "emit": "x"})
     assert secret not in refused({"kafka": [f"={secret}"]})
+    assert secret not in refused({"registry_url": f"{secret}@x"})
     assert secret not in refused(environment={"KEEPLINE_KAFKA": f'{{"password": "{secret}"'})
 
 
