@@ -21,8 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keepline.features.aggregators import bills, formulas, memory, newest, windows
-from keepline.features.layout import I_LAST_BAND, MAGIC, STATE_VERSION, W_IDENTITY, W_NEWEST, W_NOW, W_TIMER_AT
-from keepline.features.plan import P_HOT, P_LATENESS, P_RETENTION, P_SET, P_SIZE
+from keepline.features.layout import I_LAST_BAND, MAGIC, W_IDENTITY, W_NEWEST, W_NOW, W_TIMER_AT
+from keepline.features.plan import P_HOT, P_LATENESS, P_RETENTION, P_SET, P_SIZE, P_STATE
 from keepline.features.words import get, put, put_count
 from keepline.schemas.jit import njit
 from keepline.schemas.mem import address, prefetch
@@ -74,7 +74,7 @@ def admit_at(state: int, t: int, id_hash: int, ints: int) -> int:
 @njit
 def init_at(state: int, t: int, ints: int) -> None:
     """As `init`."""
-    put(state, W_IDENTITY, MAGIC | get(ints, P_SET) << 16 | STATE_VERSION << 32)
+    put(state, W_IDENTITY, MAGIC | get(ints, P_SET) << 16 | get(ints, P_STATE) << 32)
     put(state, W_NEWEST, t)
     put(state, W_NOW, t)
     put_count(state, 4 * I_LAST_BAND, -1)

@@ -33,7 +33,6 @@ from keepline.features.spec import (
 )
 
 MAGIC = 0x4C4B
-STATE_VERSION = 1
 
 # Words of the header. Word 0 packs magic | feature set id << 16 | state version << 32 | flags << 48.
 W_IDENTITY, W_NEXT_WAKE, W_NEWEST, W_NOW, W_TIMER_AT, W_SEQUENCE, W_LAST_VALUE = 0, 1, 2, 3, 4, 5, 6
@@ -201,33 +200,3 @@ def lay_out(feature_set: FeatureSet) -> Layout:
     bills = word
     word += 1 + ledger.keep * BILL_WORDS if ledger else 0
     return Layout(rings, records, ledger, hot, summary, bills, size=-(-word * 8 // ALIGN) * ALIGN)
-
-
-def migrate(state: bytes, feature_set: FeatureSet) -> bytes:
-    """Bring a stored state to the current version and size.
-
-    Version 1 is the first: a state of it passes unchanged, and so does the empty state. Anything else raises
-    `FeatureError` with what was found, what was expected and what to do.
-    """
-    size = lay_out(feature_set).size
-    if not any(state):
-        return bytes(size)
-    what = f"A stored state of {len(state)} bytes"
-    advice = f"Start the job from a savepoint of feature set {feature_set.name!r}, or without one to build the state again from the events."
-    if len(state) < SECTIONS or int.from_bytes(state[:2], "little") != MAGIC:
-        msg = f"{what} does not begin with the mark {MAGIC:#06x}: it is no Keepline state. {advice}"
-        raise FeatureError(msg)
-    found = int.from_bytes(state[2:4], "little")
-    if found != feature_set.id:
-        msg = f"{what} belongs to feature set id {found}; expected {feature_set.id} ({feature_set.name!r}). {advice}"
-        raise FeatureError(msg)
-    version = int.from_bytes(state[4:6], "little")
-    if version != STATE_VERSION:
-        known = f"expected version {STATE_VERSION} or older"
-        hint = "Run the release that wrote it, or a newer one." if version > STATE_VERSION else advice
-        msg = f"{what} has state version {version}; {known}. {hint}"
-        raise FeatureError(msg)
-    if len(state) != size:
-        msg = f"{what} of version {version} should have {size} bytes: it is cut or was written by other features. {advice}"
-        raise FeatureError(msg)
-    return bytes(state)

@@ -42,8 +42,8 @@ P_SINCE, P_N_SINCE, P_AGE, P_N_AGE, P_FIELD, P_N_FIELD, P_IS, P_N_IS = 10, 11, 1
 P_RISE, P_N_RISE, P_TREND, P_N_TREND = 18, 19, 20, 21
 P_KEEP, P_SUMMARY, P_BILLS, P_BILL, P_PAYMENT = 22, 23, 24, 25, 26
 P_BILL_KEY, P_BILL_DUE, P_BILL_AMOUNT, P_PAYMENT_KEY, P_FIGURES = 27, 28, 29, 30, 31
-P_N_RECORDS, P_HOT = 32, 33
-HEADER = 34
+P_N_RECORDS, P_HOT, P_STATE = 32, 33, 34
+HEADER = 35
 
 # Columns of a row of the ring table (aggregators/windows.py).
 R_HOP, R_BUCKETS, R_HEAD, R_BASE, R_BYTES, R_COLUMNS, R_N_COLUMNS = 0, 1, 2, 3, 4, 5, 6
@@ -151,7 +151,7 @@ class _Compiler:
         ints, layout = self.ints, self.layout
         ints[P_SET], ints[P_SIZE], ints[P_FEATURES] = self.set.id, layout.size, len(self.slot)
         ints[P_RETENTION] = FOREVER if self.set.retention is None else self.set.retention
-        ints[P_LATENESS], ints[P_HOT] = self.set.lateness, layout.hot
+        ints[P_LATENESS], ints[P_HOT], ints[P_STATE] = self.set.lateness, layout.hot, self.set.state_version
         self.formulas()
         self.rings()
         self.records()

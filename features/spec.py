@@ -153,8 +153,9 @@ Feature = Windowed | Rise | Trend | Since | Newest | NewestIs | Age | Billing
 class FeatureSet:
     """A named, versioned row of features.
 
-    `id` is what the state's header carries; `retention` the silence after which the state is dropped (None: never);
-    `lateness` how far behind the newest accepted event a record may be and still count.
+    `id` and `state_version` are what the state's header carries; `retention` is the silence after which the state is
+    dropped (None: never); `lateness` how far behind the newest accepted event a record may be and still count.
+    `version` changes with the row, `state_version` with the layout of the state (features/migration.py).
     """
 
     name: str
@@ -164,6 +165,7 @@ class FeatureSet:
     retention: int | None
     lateness: int
     contract: ContractFlag | None = None
+    state_version: int = 1
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from keepline.features import layouts
 from keepline.features.sets import feature_set
 from keepline.jobs.settings import RetentionSettings
 from keepline.models.manifest import MANIFEST_FILE, load
@@ -12,7 +13,8 @@ from keepline.operators.spec import OperatorSpec
 
 
 def operator_spec(settings: RetentionSettings) -> OperatorSpec:
-    """The spec, with the model's manifest in it. Raises ModelError, here at submit, when the model cannot be used."""
+    """The spec, with the model's manifest in it. Raises ModelError or FeatureError, here at submit, for what cannot be used."""
+    layouts.check(feature_set("churn"))
     load(settings.model, feature_set("churn"))
     path = Path(settings.model)
     manifest = json.loads((path / MANIFEST_FILE if path.is_dir() else path).read_bytes())

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from keepline.features.layout import STATE_VERSION, W_INTERVENTIONS, W_QUIET_UNTIL, migrate
+from keepline.features.layout import W_INTERVENTIONS, W_QUIET_UNTIL
+from keepline.features.migration import migrate
 from keepline.features.plan import P_RETENTION
 from keepline.features.plan import compile as compile_plan
 from keepline.features.sets import feature_set as load_feature_set
@@ -43,7 +44,7 @@ class CustomerKernel:
         self.plan = compile_plan(feature_set)
         self.names = self.plan.meta.names
         self.state_size = self.plan.size
-        self.state_version = STATE_VERSION
+        self.state_version = feature_set.state_version
         self.policy = policy.Policy(
             threshold=self.model.threshold, cooldown_ms=spec.cooldown_ms, data_median_mb=self.model.median("data_mb_30d")
         )

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from keepline.jobs.cli import demo, doctor, errors, features, predict, produce, replay, run, tail, train
+from keepline.jobs.cli import demo, doctor, errors, features, layout, predict, produce, replay, run, tail, train
 
 # \b keeps the lines of a paragraph as they are: an example is there to be copied.
 EXAMPLE = "\b\nExample:\n  "
@@ -44,12 +44,9 @@ _add(_group("train", "Train a model: keepline train churn --help"), "churn", tra
 _add(app, "predict", predict.predict, "Score a file of features with a trained model.")
 _add(app, "produce", produce.produce, "Send event files to Kafka.")
 _add(app, "tail", tail.tail, "Print a topic's committed records as JSON Lines.")
-_add(
-    _group("features", "Training rows from event files: keepline features churn --help"),
-    "churn",
-    features.churn,
-    "The churn features of customers at given moments.",
-)
+_features = _group("features", "Training rows from event files, and what a state holds: keepline features churn --help")
+_add(_features, "churn", features.churn, "The churn features of customers at given moments.")
+_add(_features, "layout", layout.layout, "Where a feature set's numbers lie in the state.")
 _add(
     _group("replay", "Run a job over files, without Flink or Kafka: keepline replay retention --help"),
     "retention",

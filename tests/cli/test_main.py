@@ -15,7 +15,7 @@ from tests.cli.conftest import Command, call, write_lines
 PROGRAM = Path(sys.executable).with_name("keepline")
 COMMANDS = [
     (), ("doctor",), ("demo",), ("run", "retention"), ("train", "churn"), ("predict",), ("produce",), ("tail",),
-    ("features", "churn"), ("replay", "retention"),
+    ("features", "churn"), ("features", "layout"), ("replay", "retention"),
 ]  # fmt: skip
 GROUPS = [("run",), ("train",), ("features",), ("replay",)]
 HEAVY = ["numpy", "numba", "pandas", "sklearn", "pyflink", "rich", "confluent_kafka", "redis", "fastavro", "scipy", "matplotlib"]

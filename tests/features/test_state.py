@@ -8,7 +8,8 @@ import pytest
 
 from keepline.features import plan
 from keepline.features.churn import CALLS, CHURN, D7, D14, D30, H24
-from keepline.features.layout import MAGIC, STATE_VERSION, lay_out, migrate
+from keepline.features.layout import MAGIC, lay_out
+from keepline.features.migration import migrate
 from keepline.features.sets import feature_set
 from keepline.features.single import Customer
 from keepline.features.spec import (
@@ -63,7 +64,7 @@ def test_header() -> None:
     customer.apply(call("a", T))
     customer.apply(call("b", T - HOUR))
     magic, set_id, version, flags, wake, newest, now, timer, sequence = struct.unpack_from("<4H5q", customer.state)
-    assert (magic, set_id, version, flags) == (MAGIC, CHURN.id, STATE_VERSION, 0)
+    assert (magic, set_id, version, flags) == (MAGIC, CHURN.id, CHURN.state_version, 0)
     assert (wake, newest, now, timer, sequence) == (0, T, T, 0, 0)
     assert struct.unpack_from("<di", customer.state, 48) == (0.0, -1)
 
