@@ -15,7 +15,7 @@ from typing import Any
 from keepline.features.query import QueryError, parse_time
 from keepline.jobs.operator_spec import operator_spec
 from keepline.jobs.settings import RetentionSettings
-from keepline.operators import layout as at
+from keepline.operators import stats
 from keepline.operators.host import HostOperator
 from keepline.operators.spec import CHANNELS, OperatorSpec
 from keepline.schemas.encode import Rejected
@@ -138,6 +138,6 @@ def retention(
     return {
         "events": replay.events,
         "customers": len(replay.operator.states()),
-        "duplicate": int(replay.operator.kernel.hdr[at.DUPLICATES]),
+        "duplicate": int(replay.operator.kernel.stats[stats.DUPLICATES]),
         "written": written,
     }

@@ -27,6 +27,7 @@ from pyflink.datastream import DataStream, StreamExecutionEnvironment
 from keepline.jobs.operator_spec import operator_spec
 from keepline.jobs.settings import RetentionSettings
 from keepline.jobs.stack.gateway import end_gateway, tie_gateway
+from keepline.jobs.stack.reporter import offer_reporter, reporter_settings
 from keepline.operators import kafka, redis, stream
 from keepline.operators.jar import jar_path
 from keepline.operators.kafka_check import require_topics
@@ -125,6 +126,8 @@ def on_cluster() -> bool:
 
 def configuration(settings: RetentionSettings) -> Configuration:
     """Flink's settings for this job; on a cluster only what belongs to the job, the rest is the cluster's own."""
+    if settings.metrics_port and not on_cluster():
+        offer_reporter(settings.metrics_port)  # before anything starts the JVM
     conf = Configuration()
     interval = settings.checkpoint_interval
     values = {
@@ -169,6 +172,7 @@ def local_values(settings: RetentionSettings) -> dict[str, str]:
         "rest.port": str(settings.rest_port),
         "rest.bind-port": str(settings.rest_port),
         "taskmanager.numberOfTaskSlots": str(settings.parallelism),
+        **(reporter_settings(str(settings.metrics_port)) if settings.metrics_port else {}),
         **({} if settings.checkpoint_dir else {"execution.checkpointing.dir": (folder / "checkpoints").as_uri()}),
     }
 

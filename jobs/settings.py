@@ -74,6 +74,7 @@ class RetentionSettings(BaseModel):
     restore: str = Field("", description="savepoint or checkpoint to start from")
     bounded: bool = Field(False, description="stop at the end of what is in the topics now")
     rest_port: int = Field(8081, ge=0, le=65535, description="Flink's page in a local run; 0 picks a free port")
+    metrics_port: int = Field(0, ge=0, le=65535, description="Prometheus metrics of a local run, on /metrics; 0 for none")
     kafka: dict[str, str] = Field(default_factory=dict, description="Kafka client properties, passed through")
     registry_url: str = Field("", description='schema registry, for values with a schema id; "" for none')
     registry: dict[str, str] = Field(default_factory=dict, description="schema registry client properties, passed through")

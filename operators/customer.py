@@ -20,6 +20,7 @@ from keepline.models import manifest, policy
 from keepline.operators import context as k
 from keepline.operators import customer_kernel as ck
 from keepline.operators import layout as at
+from keepline.operators import stats
 from keepline.operators.frames import REASONS, template
 from keepline.operators.spec import OperatorSpec
 from keepline.schemas import packed
@@ -88,6 +89,7 @@ class CustomerKernel:
             return io[start : start + size].view(dtype)
 
         self.hdr = section(0, 8 * at.HDR, np.int64)
+        self.stats = section(layout.stats, 8 * at.STATS_WORDS, np.int64)
         self.slots = section(layout.slot, 4 * entries, np.int32)
         self.offs = section(layout.off, 4 * entries, np.int32)
         self.lens = section(layout.length, 4 * entries, np.int32)
@@ -113,6 +115,10 @@ class CustomerKernel:
     def rebind(self, block: Bytes) -> None:
         """Maps another block of states (a host that grows its block calls this)."""
         self._point(k.BLOCK, block)
+
+    def describe(self) -> bytes:
+        """What is counted, for the shell to export."""
+        return stats.describe(self.model.model_id, self.model.version)
 
     def migrate(self, state: bytes) -> bytes:
         """A stored state of another version as one of this."""
@@ -160,6 +166,7 @@ class CustomerKernel:
         if decided is None:
             return
         contact, intervention, decision = decided
+        self.stats[stats.INTERVENTIONS] += 1
         state[W_QUIET_UNTIL], state[W_INTERVENTIONS] = contact.quiet_until, contact.interventions
         key = candidate.customer_id.encode()
         for channel, name, record in ((packed.INTERVENTIONS, "Intervention", intervention), (packed.DECISIONS, "Decision", decision)):

@@ -31,8 +31,10 @@ from keepline.features.words import get, get_count, get_float, put, put_count, p
 from keepline.models.scorer import score, top3
 from keepline.operators import context as k
 from keepline.operators import layout as at
+from keepline.operators import stats
 from keepline.operators.arrays import floats, ints
 from keepline.operators.frames import SCORE_ROOM, put_score
+from keepline.operators.stats import count, count_score
 from keepline.schemas.decode import check_time, decode_at, same_bytes
 from keepline.schemas.jit import njit
 from keepline.schemas.mem import load_f64, load_i32, load_i64, load_u8, prefetch, store_u8
@@ -57,12 +59,6 @@ def room_for(c: int, hdr: int, need: int) -> bool:
 
 
 @njit
-def count(hdr: int, what: int) -> None:
-    """One more of something."""
-    put(hdr, what, get(hdr, what) + 1)
-
-
-@njit
 def note_candidate(
     c: int, hdr: int, state: int, entry: int, value: float, id_pos: int, id_len: int, ev_pos: int, ev_len: int, created: int
 ) -> None:
@@ -70,7 +66,8 @@ def note_candidate(
     width = get(c, k.FEATURES)
     x, contrib, top = floats(get(c, k.X), width), floats(get(c, k.CONTRIB), width), ints(get(c, k.TOP), 3)
     number = get(hdr, at.CANDIDATES)
-    count(hdr, at.CANDIDATES)
+    put(hdr, at.CANDIDATES, number + 1)
+    count(hdr, stats.CANDIDATES)
     put(hdr, at.RESERVED_BYTES, get(hdr, at.RESERVED_BYTES) + CANDIDATE_ROOM + 2 * ev_len)
     line = get(c, k.CANDIDATES) + 8 * k.CANDIDATE_WORDS * number
     put(line, 0, entry)
@@ -102,6 +99,7 @@ def rescore(c: int, state: int, entry: int, id_pos: int, id_len: int, ev_pos: in
     now = get(state, W_NOW)
     read_at(state, now, get(c, k.PLAN_INTS), get(c, k.PLAN_FLOATS), get(c, k.X))
     value = score(x, kind, coef, center, load_f64(numbers, k.INTERCEPT), contrib)
+    count_score(hdr, value)
     band = 2 if value >= load_f64(numbers, k.HIGH) else (1 if value >= load_f64(numbers, k.LOW) else 0)
     rule = get(c, k.EMIT)
     emit = rule == k.EMIT_EVERY or band != get_count(state, 4 * I_LAST_BAND)
@@ -121,8 +119,8 @@ def rescore(c: int, state: int, entry: int, id_pos: int, id_len: int, ev_pos: in
             id_pos, id_len, ev_pos, ev_len, value, band, now, get(state, W_SEQUENCE), created, x, contrib, top,
         )  # fmt: skip
         put(hdr, at.OUT_BYTES, end)
-        count(hdr, at.FRAMES)
-        count(hdr, at.SCORES)
+        put(hdr, at.FRAMES, get(hdr, at.FRAMES) + 1)
+        count(hdr, stats.EMITTED + band)
     if wanted:
         note_candidate(c, hdr, state, entry, value, id_pos, id_len, ev_pos, ev_len, created)
 
@@ -161,13 +159,14 @@ def run_ticks(c: int, state: int, limit: int, entry: int, id_pos: int, id_len: i
             if undecided(c, state):
                 return False
             zero_at(state, get(c, k.PLAN_INTS))
+            count(hdr, stats.FORGOTTEN)
             break
         if not room_for(c, hdr, SCORE_ROOM + CANDIDATE_ROOM):
             return False
         put(state, W_NOW, wake)
         put(state, W_SEQUENCE, get(state, W_SEQUENCE) + 1)
         put(state, W_NEXT_WAKE, wake + DAY)
-        count(hdr, at.TICKS)
+        count(hdr, stats.TICKS)
         rescore(c, state, entry, id_pos, id_len, 0, 0, 0)
     return True
 
@@ -209,9 +208,10 @@ def reject(c: int, entry: int, status: int, etype: int, reg: int, newest: int, n
     """Leaves a dead letter or a late event for Python, which writes its frame in the room promised here."""
     hdr = get(c, k.HDR)
     put(hdr, at.RESERVED_BYTES, get(hdr, at.RESERVED_BYTES) + need)
-    count(hdr, at.LATE_EVENTS if status == LATE else at.DEAD_LETTERS)
-    line = get(c, k.REJECTS) + 8 * k.REJECT_WORDS * get(hdr, at.REJECTS)
-    count(hdr, at.REJECTS)
+    count(hdr, stats.LATE_EVENTS if status == LATE else stats.DEAD_LETTERS + status)
+    number = get(hdr, at.REJECTS)
+    put(hdr, at.REJECTS, number + 1)
+    line = get(c, k.REJECTS) + 8 * k.REJECT_WORDS * number
     put(line, 0, entry)
     put(line, 1, status)
     put(line, 2, etype)
@@ -279,6 +279,7 @@ def run(c: int, n: int, watermark: int, wall: int) -> None:
         newest = 0
         if status == OK:
             if load_u8(get(c, k.CONTROL), etype):
+                count(hdr, stats.CONTROL)
                 i += 1
                 continue
             newest = get(state, W_NEWEST)
@@ -286,10 +287,10 @@ def run(c: int, n: int, watermark: int, wall: int) -> None:
             if status < 0:
                 break
             if status == OK:
-                count(hdr, at.ACCEPTED)
+                count(hdr, stats.ACCEPTED)
                 arm_timer(c, state, slot)
         if status == DUPLICATE:
-            count(hdr, at.DUPLICATES)
+            count(hdr, stats.DUPLICATES)
         elif status != OK:
             need = REJECT_ROOM + 2 * (key_len + value_len)
             if not room_for(c, hdr, need):

@@ -13,25 +13,24 @@ FIRST = 0
 OUT_BYTES = 1
 TIMERS = 2
 FRAMES = 3
-ACCEPTED = 4
-"""From here on counters since open: accepted events, duplicates, late events, dead letters, ticks, scores."""
-DUPLICATES = 5
-LATE_EVENTS = 6
-DEAD_LETTERS = 7
-TICKS = 8
-SCORES = 9
 CONSUMED = 10
 """Entries consumed by this call, counted from FIRST."""
 REJECTS = 11
 CANDIDATES = 12
 RESERVED_BYTES = 13
 """Room in `out` that the rejects and candidates of this call will need."""
+WAITING = 14
+"""What the call waits for outside: 0 nothing, else the number of records that wait for a writer schema from the registry."""
 HDR = 16
+STATS = HDR
+"""The first word of the section behind it: counts since open (operators/stats.py)."""
+STATS_WORDS = 64
 
 
 class IoLayout(NamedTuple):
     """Byte offsets of the sections of the io buffer."""
 
+    stats: int
     slot: int
     off: int
     length: int
@@ -47,11 +46,11 @@ def io_layout(entries: int, out_bytes: int, event_bytes: int) -> IoLayout:
     """The io buffer for batches of `entries`: each section starts on a 64-byte line.
 
     >>> io_layout(256, 1 << 20, 1 << 20).slot
-    128
+    640
     """
     position = HDR * 8
     offsets = []
-    for size in (4 * entries, 4 * entries, 4 * entries, entries, 4 * entries, 8 * entries, out_bytes, event_bytes):
+    for size in (8 * STATS_WORDS, 4 * entries, 4 * entries, 4 * entries, entries, 4 * entries, 8 * entries, out_bytes, event_bytes):
         offsets.append(position)
         position = (position + size + 63) & ~63
     offsets.append(position)

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from keepline.operators.customer import CustomerKernel
 from keepline.operators.spec import OperatorSpec
 
-OPEN, STATE_SIZE, MAP, RUN, CLOSE, MIGRATE = range(6)
+OPEN, STATE_SIZE, MAP, RUN, CLOSE, MIGRATE, DESCRIBE = range(7)
 _kernels: dict[int, CustomerKernel] = {}
 _handles = itertools.count(1)
 
@@ -29,7 +29,7 @@ def entry(op: int, a: int, b: int, c: int, d: int, data: bytes | None) -> int | 
 
     OPEN data=spec → handle · STATE_SIZE a=handle → version << 32 | size · MAP a=handle b=block c=io d=entries
     data=(capacity, event bytes, out bytes, io bytes, bound) · RUN a=handle b=entries c=watermark d=wall clock → consumed ·
-    CLOSE a=handle · MIGRATE a=handle data=old state → new state.
+    CLOSE a=handle · MIGRATE a=handle data=old state → new state · DESCRIBE a=handle → what is counted (JSON).
     """
     if op == RUN:
         return _kernels[a].run(b, c, d)
@@ -46,6 +46,8 @@ def entry(op: int, a: int, b: int, c: int, d: int, data: bytes | None) -> int | 
         return 0
     if op == MIGRATE:
         return kernel.migrate(bytes(data or b""))
+    if op == DESCRIBE:
+        return kernel.describe()
     if op == CLOSE:
         del _kernels[a]  # drops the views before the JVM frees the buffers
         return 0

@@ -31,6 +31,7 @@ def retention(
     restore: Annotated[str | None, Flag(help="Savepoint or checkpoint to start from.")] = None,
     bounded: Annotated[bool | None, Flag("--bounded", help="Stop at the end of what is in the topics now.")] = None,
     rest_port: Annotated[int | None, Flag(help="Flink's page in a local run. [default: 8081]")] = None,
+    metrics_port: Annotated[int | None, Flag(help="Prometheus metrics of a local run; 0 for none. [default: 0]")] = None,
     kafka: Annotated[list[str] | None, Flag(help="A Kafka client property, name=value; may be repeated.")] = None,
     registry_url: Annotated[str | None, Flag(help="Schema registry, for values with a schema id.")] = None,
     registry: Annotated[list[str] | None, Flag(help="A schema registry client property, name=value; may be repeated.")] = None,

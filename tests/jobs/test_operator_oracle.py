@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from keepline.operators import layout as at
+from keepline.operators import stats
 from keepline.operators.host import HostOperator
 from keepline.operators.spec import OperatorSpec
 from keepline.schemas.encode import Ok, encode
@@ -65,7 +65,7 @@ def test_one_customer_as_the_naive_twin_says(emit: str, records: list[dict[str, 
     assert len({i["intervention_id"] for i in made}) == len(made)
     late = [to_record(frame.value)[1] for frame in frames if frame.channel == LATE_EVENTS]
     assert [item["event_time"] for item in late] == twin.late
-    assert operator.kernel.hdr[at.DUPLICATES] == twin.duplicates
+    assert operator.kernel.stats[stats.DUPLICATES] == twin.duplicates
     assert bool(operator.states()) == bool(twin.accepted)
 
 

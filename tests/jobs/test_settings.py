@@ -30,6 +30,7 @@ EVERY = {
     "state_backend": ("rocksdb", "rocksdb"), "restore": ("file:///s", "file:///s"), "bounded": ("true", True), "rest_port": ("0", 0),
     "kafka": ('{"a.b": "c"}', {"a.b": "c"}), "registry": ('{"a.b": "c"}', {"a.b": "c"}),
     "registry_url": ("https://h:1", "https://h:1"), "unknown_id_ttl": ("1m", 60_000), "writer_schemas": ("a, b", (Path("a"), Path("b"))),
+    "metrics_port": ("9249", 9249),
 }  # fmt: skip
 
 

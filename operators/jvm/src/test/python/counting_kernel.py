@@ -23,7 +23,8 @@ STATE = 128
 MAGIC = 0x4C4B
 COUNT_AT = 96
 TICK = 4
-OPEN, STATE_SIZE, MAP, RUN, CLOSE, MIGRATE = range(6)
+OPEN, STATE_SIZE, MAP, RUN, CLOSE, MIGRATE, DESCRIBE = range(7)
+METRICS = [{"kind": "counter", "name": "events_total", "at": 16, "labels": {"kernel": "counting"}}]
 
 _kernels: dict[int, Kernel] = {}
 
@@ -67,6 +68,7 @@ class Kernel:
             return view
 
         self.hdr = section(128, np.int64)
+        self.stats = section(512, np.int64)
         self.slot = section(4 * n, np.int32)
         self.off = section(4 * n, np.int32)
         self.len = section(4 * n, np.int32)
@@ -104,6 +106,7 @@ class Kernel:
                 raise ValueError(message)
             if not tick:
                 count += 1
+                self.stats[0] += 1
             value = f"{count} {end} {watermark}".encode()
             if self.avro:
                 time, value = count, b"\xc3\x01" + bytes(8) + _varint(len(key)) + key + _varint(count)
@@ -149,7 +152,9 @@ def entry(op: int, a: int, b: int, c: int, d: int, data: bytes | None) -> Any:
     elif op == RUN:
         return kernel.run(b, c)
     elif op == CLOSE:
-        del kernel.slab, kernel.hdr, kernel.out, kernel.events
+        del kernel.slab, kernel.hdr, kernel.stats, kernel.out, kernel.events
+    elif op == DESCRIBE:
+        return json.dumps(METRICS).encode()
     elif op == MIGRATE:
         old = bytes(data or b"")
         state = bytearray(old.ljust(STATE, b"\0")[:STATE])

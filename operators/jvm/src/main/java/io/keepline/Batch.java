@@ -8,14 +8,19 @@ import org.apache.flink.core.memory.MemorySegmentFactory;
  * a few integers.
  *
  * <pre>
- * hdr i64[16] | slot i32[N] | off i32[N] | len i32[N] | touched u8[N] | timer_slot i32[N] | timer_at i64[N] | out u8[W] | events u8[E]
- * hdr: [0] first entry to run (in), [1] bytes of frames in out, [2] timer requests, [3] frames; from [4] on the kernel's counters since open
+ * hdr i64[16] | stats i64[64] | slot i32[N] | off i32[N] | len i32[N] | touched u8[N] | timer_slot i32[N] | timer_at i64[N] | out u8[W] | events u8[E]
+ * hdr: [0] first entry to run (in), [1] bytes of frames in out, [2] timer requests, [3] frames; from [10] on the kernel's own
+ * stats: what the kernel has counted since open, by its own numbers
  * </pre>
- * Each section begins at a multiple of 64. {@code operators/host.py} lays the same buffer out in Python.
+ * Each section begins at a multiple of 64. {@code operators/layout.py} lays the same buffer out in Python.
  */
 final class Batch {
   private static final int HDR = 16;
-  private static final int COUNTERS = 4;
+  private static final int STATS = 64;
+  private static final int KERNELS_OWN = 10;
+
+  /** Words of hdr and stats, which lie at the beginning. */
+  static final int HEAD = HDR + STATS;
 
   final int capacity;
   final int eventBytes;
@@ -38,7 +43,7 @@ final class Batch {
     this.capacity = capacity;
     this.eventBytes = eventBytes;
     this.outBytes = outBytes;
-    slots = 8 * HDR;
+    slots = 8 * HEAD;
     offsets = align(slots + 4L * capacity);
     lengths = align(offsets + 4L * capacity);
     touched = align(lengths + 4L * capacity);
@@ -89,7 +94,7 @@ final class Batch {
       other.memory.get(other.events + other.memory.getInt(other.offsets + 4 * i), record);
       add(other.slot(i), record);
     }
-    for (int i = COUNTERS; i < HDR; i++) {
+    for (int i = KERNELS_OWN; i < HEAD; i++) {
       memory.putLong(8 * i, other.memory.getLong(8 * i));
     }
   }
@@ -128,9 +133,9 @@ final class Batch {
     return (int) memory.getLong(8);
   }
 
-  /** A counter of the kernel, by its number from 0. */
-  long counter(int number) {
-    return memory.getLong(8 * (COUNTERS + number));
+  /** A copy of hdr and stats, into {@code words}. */
+  void head(long[] words) {
+    memory.asLongBuffer().get(0, words);
   }
 
   int timers() {

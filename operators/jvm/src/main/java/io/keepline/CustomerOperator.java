@@ -136,7 +136,7 @@ public final class CustomerOperator extends AbstractEmbeddedPythonFunctionOperat
     slab = new Slab(capacity, kernel.stateSize);
     batch = new Batch(batchSize, eventBytes, outBytes);
     kernel.map(slab, batch, boundMs);
-    stats = new OperatorStats(getMetricGroup(), slab);
+    stats = new OperatorStats(getMetricGroup(), slab, kernel.describe());
   }
 
   @Override
@@ -185,11 +185,11 @@ public final class CustomerOperator extends AbstractEmbeddedPythonFunctionOperat
     int hash = Slab.hash(b, from, to);
     int slot = slab.find(b, from, to, hash);
     if (slot < 0) {
-      stats.misses++;
+      stats.missed();
       slot = slab.free();
       if (slot < 0) {
         slot = slab.victim(batchNumber);
-        stats.evictions++;
+        stats.evicted();
         if (slab.isDirty(slot)) {
           writeBack(slot);
         }
@@ -266,6 +266,7 @@ public final class CustomerOperator extends AbstractEmbeddedPythonFunctionOperat
     for (int at = 0, n = batch.framesBytes(); at < n; ) {
       byte[] frame = batch.frame(at);
       at += frame.length;
+      stats.emitted(frame, now);
       output.collect(element.replace(frame));
     }
   }
@@ -288,7 +289,7 @@ public final class CustomerOperator extends AbstractEmbeddedPythonFunctionOperat
       states.update(slab.copy(slot));
     }
     slab.markClean(slot);
-    stats.written++;
+    stats.wrote();
   }
 
   /** After this, Flink's state equals the slab for every key. */
@@ -316,6 +317,7 @@ public final class CustomerOperator extends AbstractEmbeddedPythonFunctionOperat
     flush();
     if (mark.getTimestamp() != Long.MAX_VALUE) {
       watermark = mark.getTimestamp();
+      stats.passed(watermark);
       getTimeServiceManager().orElseThrow().advanceWatermark(mark);
       flush();
     }

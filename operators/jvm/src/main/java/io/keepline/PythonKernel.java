@@ -21,6 +21,7 @@ final class PythonKernel {
   private static final int RUN = 3;
   private static final int CLOSE = 4;
   private static final int MIGRATE = 5;
+  private static final int DESCRIBE = 6;
   private static final String ENTRY = "_keepline_entry";
 
   private final PythonInterpreter interpreter;
@@ -74,6 +75,15 @@ final class PythonKernel {
     }
     throw new IllegalStateException(module + " migrated a state of " + stored.length + " bytes to "
         + (state instanceof byte[] ? ((byte[]) state).length + " bytes" : String.valueOf(state)) + "; expected " + stateSize + " bytes");
+  }
+
+  /** What the kernel counts, as JSON (see {@link KernelMetrics}). */
+  byte[] describe() {
+    Object described = call(DESCRIBE, handle, 0, 0, 0, null);
+    if (described instanceof byte[]) {
+      return (byte[]) described;
+    }
+    throw new IllegalStateException(module + ".entry described its counts with " + described + "; expected bytes");
   }
 
   void close() {

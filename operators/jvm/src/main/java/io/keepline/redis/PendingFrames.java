@@ -18,11 +18,13 @@ import java.util.Map;
  */
 final class PendingFrames {
   private final int bound;
-  private final Map<Key, byte[]> waiting = new LinkedHashMap<>();
-  private final Map<Key, byte[]> sending = new LinkedHashMap<>();
+  private final Map<Key, Pending> waiting = new LinkedHashMap<>();
+  private final Map<Key, Pending> sending = new LinkedHashMap<>();
   private long dropped;
-  private long oldestSince;
   private boolean closed;
+
+  /** A frame, and since when (System.nanoTime) its key's view has been out of date. */
+  private record Pending(byte[] frame, long since) {}
 
   PendingFrames(int bound) {
     this.bound = bound;
@@ -31,14 +33,12 @@ final class PendingFrames {
   /** Adds a frame unless a newer one of its key is pending. */
   synchronized void put(byte[] frame) {
     Key key = new Key(frame);
-    byte[] older = waiting.get(key);
-    if (older == null) {
-      older = sending.get(key);
-    }
-    if (older != null && !PackedOut.newer(frame, older)) {
+    Pending waits = waiting.get(key);
+    Pending older = waits == null ? sending.get(key) : waits;
+    if (older != null && !PackedOut.newer(frame, older.frame)) {
       return;
     }
-    if (!waiting.containsKey(key)) {
+    if (waits == null) {
       if (size() >= bound && !waiting.isEmpty()) {
         Iterator<Key> first = waiting.keySet().iterator();
         first.next();
@@ -46,11 +46,10 @@ final class PendingFrames {
         dropped++;
       }
       if (waiting.isEmpty()) {
-        oldestSince = System.nanoTime();
         notifyAll();
       }
     }
-    waiting.put(key, frame);
+    waiting.put(key, new Pending(frame, waits == null ? System.nanoTime() : waits.since));
   }
 
   /** Up to {@code max} frames to send, after waiting up to {@code waitMs} for the first; empty where none came. */
@@ -58,30 +57,29 @@ final class PendingFrames {
     if (waiting.isEmpty() && !closed) {
       wait(waitMs);
     }
-    Iterator<Map.Entry<Key, byte[]>> all = waiting.entrySet().iterator();
+    Iterator<Map.Entry<Key, Pending>> all = waiting.entrySet().iterator();
     while (sending.size() < max && all.hasNext()) {
-      Map.Entry<Key, byte[]> entry = all.next();
+      Map.Entry<Key, Pending> entry = all.next();
       sending.put(entry.getKey(), entry.getValue());
       all.remove();
     }
-    return new ArrayList<>(sending.values());
+    return frames(sending);
   }
 
   /** What was taken is in Redis, or was refused for good. */
   synchronized void acknowledge() {
     sending.clear();
-    oldestSince = System.nanoTime();
     if (waiting.isEmpty()) {
       notifyAll();
     }
   }
 
-  /** What was taken has to be sent again, before the rest, except where a newer frame came meanwhile. */
+  /** What was taken has to be sent again, before the rest, except where a newer frame came meanwhile; the key has waited from the first on. */
   synchronized void giveBack() {
-    Map<Key, byte[]> rest = new LinkedHashMap<>(waiting);
+    Map<Key, Pending> rest = new LinkedHashMap<>(waiting);
     waiting.clear();
     waiting.putAll(sending);
-    waiting.putAll(rest);
+    rest.forEach((key, newer) -> waiting.merge(key, newer, (first, last) -> new Pending(last.frame, first.since)));
     sending.clear();
   }
 
@@ -100,9 +98,15 @@ final class PendingFrames {
 
   /** Everything pending, the newest frame of each key. */
   synchronized List<byte[]> snapshot() {
-    Map<Key, byte[]> all = new LinkedHashMap<>(sending);
+    Map<Key, Pending> all = new LinkedHashMap<>(sending);
     all.putAll(waiting);
-    return new ArrayList<>(all.values());
+    return frames(all);
+  }
+
+  private static List<byte[]> frames(Map<Key, Pending> pending) {
+    List<byte[]> frames = new ArrayList<>(pending.size());
+    pending.values().forEach(each -> frames.add(each.frame));
+    return frames;
   }
 
   synchronized int size() {
@@ -114,9 +118,10 @@ final class PendingFrames {
     return dropped;
   }
 
-  /** Milliseconds since anything pending last went out, or began to wait; 0 where nothing is pending. */
+  /** Milliseconds that the oldest pending frame has waited; 0 where nothing is pending. A restart begins anew. */
   synchronized long lagMs() {
-    return size() == 0 ? 0 : (System.nanoTime() - oldestSince) / 1_000_000;
+    Iterator<Pending> oldest = (sending.isEmpty() ? waiting : sending).values().iterator();
+    return oldest.hasNext() ? (System.nanoTime() - oldest.next().since) / 1_000_000 : 0;
   }
 
   synchronized void close() {

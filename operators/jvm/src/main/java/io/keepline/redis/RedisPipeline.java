@@ -1,5 +1,6 @@
 package io.keepline.redis;
 
+import io.keepline.Buckets;
 import io.keepline.PackedOut;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
@@ -49,10 +50,12 @@ final class RedisPipeline implements Runnable {
   private final String meterKey;
   private final Thread thread;
   private final LatencyHistogram latency = new LatencyHistogram();
+  private final Buckets buckets = new Buckets(Buckets.LATENCY_MS);
   private volatile boolean stopped;
   private volatile long written;
   private volatile long retries;
   private volatile long refused;
+  private volatile long connections;
   private Jedis jedis;
   private byte[] sha;
   private long nextMeter;
@@ -66,17 +69,20 @@ final class RedisPipeline implements Runnable {
     thread.setDaemon(true);
   }
 
-  void register(MetricGroup group) {
-    group.gauge("redisPending", pending::size);
-    group.gauge("redisLagMs", pending::lagMs);
-    group.gauge("redisRetries", () -> retries);
-    group.gauge("redisStale", pending::dropped);
-    group.gauge("redisRefused", () -> refused);
-    group.gauge("redisWritten", () -> written);
-    group.gauge("redisLatencyCount", latency::count);
-    group.gauge("redisLatencyP50Ms", () -> latency.quantile(0.50));
-    group.gauge("redisLatencyP99Ms", () -> latency.quantile(0.99));
-    group.gauge("redisLatencyMaxMs", latency::max);
+  void register(MetricGroup writer) {
+    MetricGroup group = writer.addGroup("keepline");
+    group.gauge("redis_pending_keys", pending::size);
+    group.gauge("redis_lag_ms", pending::lagMs);
+    counter(group, "redis_writes_total", () -> written);
+    counter(group, "redis_dropped_total", pending::dropped);
+    counter(group, "redis_refused_total", () -> refused);
+    counter(group, "redis_retries_total", () -> retries);
+    counter(group, "redis_connections_total", () -> connections);
+    buckets.register(group, "created_to_redis_ms");
+  }
+
+  private static void counter(MetricGroup group, String name, Buckets.Read count) {
+    group.counter(name, count);
   }
 
   void start() {
@@ -130,6 +136,7 @@ final class RedisPipeline implements Runnable {
   private void connect() throws IOException {
     if (jedis == null) {
       jedis = sink.address.connect(sink.timeoutMs);
+      connections++;
       sha = jedis.scriptLoad(SCRIPT.getBytes(StandardCharsets.UTF_8));
     }
   }
@@ -162,6 +169,7 @@ final class RedisPipeline implements Runnable {
         long created = PackedOut.createdMs(sent.get(i));
         if (created != 0) {
           latency.add(now - created);
+          buckets.add(Math.max(0, now - created));
         }
       } catch (JedisDataException e) {
         if (isPassing(e)) {

@@ -64,6 +64,26 @@ class RedisPartsTest {
   }
 
   @Test
+  void theLagIsTheAgeOfTheOldestKeyWhateverCameSince() throws Exception {
+    PendingFrames pending = new PendingFrames(10);
+    pending.put(at("a", 1, 1));
+    Thread.sleep(60);
+    pending.put(at("b", 1, 1));
+    pending.put(at("a", 2, 2)); // newer, but the key has waited since the first
+    assertTrue(pending.lagMs() >= 60);
+    assertEquals(1, pending.take(1, 0).size());
+    pending.put(at("a", 3, 3));
+    pending.giveBack();
+    assertTrue(pending.lagMs() >= 60, "given back, it waits on");
+    assertEquals(3, PackedOut.sequence(pending.take(1, 0).get(0)));
+    pending.acknowledge();
+    assertTrue(pending.lagMs() < 60_000 && pending.size() == 1, "b is the oldest now");
+    pending.take(1, 0);
+    pending.acknowledge();
+    assertEquals(0, pending.lagMs());
+  }
+
+  @Test
   void pastTheBoundTheOldestKeyGoes() {
     PendingFrames pending = new PendingFrames(2);
     pending.put(at("a", 1, 1));

@@ -1,0 +1,82 @@
+"""What the kernel counts, and how the JVM shell is to export it.
+
+The counts are the int64 words of the io buffer's section `stats`, right behind `hdr` (operators/layout.py). The kernel adds one where
+something happens, and that is all that an event pays. The shell knows no domain: when it opens it is handed `describe()`, and exports
+each line as a metric of the operator's group (`KernelMetrics.java`). So a new count is a constant here, an increment, and a line below.
+
+Counts begin at 0 whenever the operator is opened, be it after a restart or a restore: `rate()` and `increase()` know that from counters.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+from keepline.operators import layout as at
+from keepline.schemas.jit import njit, sources_hash
+from keepline.schemas.mem import load_i64, store_i64
+from keepline.schemas.status import Reason
+
+# Words of the section; what a name means stands in `describe` and docs/monitoring.md.
+ACCEPTED, DUPLICATES, LATE_EVENTS, CONTROL, TICKS, FORGOTTEN, CANDIDATES, INTERVENTIONS = range(8)
+DEAD_LETTERS = 8
+"""Plus the reason's number (schemas/status.py), 1 to 15."""
+EMITTED = 24
+"""Plus the band's number."""
+SCORED = 32
+"""Plus the bucket's number: every score, also those that are not put out."""
+SCORE_BUCKETS = 20
+SCORE_SUM = SCORED + SCORE_BUCKETS
+"""Sum of all scores, in millionths."""
+SCORE_UNIT = 1_000_000
+
+COUNTERS = (
+    ("events_accepted_total", ACCEPTED),
+    ("events_duplicate_total", DUPLICATES),
+    ("events_late_total", LATE_EVENTS),
+    ("events_control_total", CONTROL),
+    ("ticks_total", TICKS),
+    ("customers_forgotten_total", FORGOTTEN),
+    ("candidates_total", CANDIDATES),
+    ("interventions_total", INTERVENTIONS),
+)
+BANDS = ("LOW", "MEDIUM", "HIGH")
+"""As in schemas/outputs/Score.avsc."""
+DEAD_REASONS = tuple(reason for reason in Reason if Reason.OK < reason < Reason.DUPLICATE)
+
+
+def describe(model_id: str, model_version: int) -> bytes:
+    """The metrics as JSON: kind, name, `at` (a word of the io buffer), labels; a histogram's words hold the count of each bucket."""
+    lines: list[dict[str, Any]] = [{"kind": "counter", "name": name, "at": at.STATS + word} for name, word in COUNTERS]
+    lines += [
+        {"kind": "counter", "name": "dead_letters_total", "at": at.STATS + DEAD_LETTERS + reason, "labels": {"reason": reason.name}}
+        for reason in DEAD_REASONS
+    ]
+    lines += [
+        {"kind": "counter", "name": "scores_emitted_total", "at": at.STATS + EMITTED + number, "labels": {"band": band}}
+        for number, band in enumerate(BANDS)
+    ]
+    bounds = [round((bucket + 1) / SCORE_BUCKETS, 2) for bucket in range(SCORE_BUCKETS)]
+    lines += [
+        {"kind": "histogram", "name": "score", "at": at.STATS + SCORED, "bounds": bounds, "sum": at.STATS + SCORE_SUM, "unit": SCORE_UNIT},
+        {"kind": "gauge", "name": "waiting_for_registry", "at": at.WAITING},
+        {"kind": "info", "name": "model_info", "labels": {"model_id": model_id, "version": str(model_version), "code": sources_hash()}},
+    ]
+    return json.dumps(lines).encode()
+
+
+@njit
+def count(hdr: int, word: int) -> None:
+    """One more of something."""
+    place = 8 * (at.STATS + word)
+    store_i64(hdr, place, load_i64(hdr, place) + 1)
+
+
+@njit
+def count_score(hdr: int, value: float) -> None:
+    """One more score in its bucket, whose upper bound belongs to it."""
+    bucket = min(max(math.ceil(value * SCORE_BUCKETS) - 1, 0), SCORE_BUCKETS - 1)
+    count(hdr, SCORED + bucket)
+    place = 8 * (at.STATS + SCORE_SUM)
+    store_i64(hdr, place, load_i64(hdr, place) + int(value * SCORE_UNIT))
