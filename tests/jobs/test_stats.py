@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 from collections import Counter
@@ -91,7 +92,7 @@ def test_the_description_has_every_count_in_a_word_of_its_own() -> None:
     words = [(line["at"], line["at"] + len(line.get("bounds", [0]))) for line in described if "at" in line]
     words += [(line["sum"], line["sum"] + 1) for line in described if line["kind"] == "histogram"]
     words.sort()
-    assert all(before[1] <= after[0] for before, after in zip(words, words[1:], strict=False))
+    assert all(before[1] <= after[0] for before, after in itertools.pairwise(words))
     assert words[-1][1] <= at.STATS + at.STATS_WORDS
     names = [(line["name"], *line.get("labels", {}).values()) for line in described]
     assert len(set(names)) == len(names)
