@@ -81,17 +81,20 @@ def exactly_once_sink(
     properties: Mapping[str, str] | None = None,
     *,
     chained: bool = False,
+    timed: Sequence[int] = (),
     uid: str = "kafka-sink",
 ) -> DataStreamSink:
     """Write frames to `topics[channel]`, one transaction a checkpoint for all of them; read them with `read_committed`.
 
     `transactional_prefix` must be this job's alone: two live jobs with one prefix fence each other. Unless `chained`, the sink has a task
-    thread of its own: its flush at a barrier waits for the broker, and that must not hold up the operator or Redis.
+    thread of its own: its flush at a barrier waits for the broker, and that must not hold up the operator or Redis. Records of the channels
+    in `timed` have their frame's as_of as Kafka timestamp.
     """
     jvm = get_gateway().jvm
     guarantee = jvm.org.apache.flink.connector.base.DeliveryGuarantee.EXACTLY_ONCE
     builder = jvm.org.apache.flink.connector.kafka.sink.KafkaSink.builder().setBootstrapServers(bootstrap_servers)
-    builder = builder.setRecordSerializer(jvm.io.keepline.ChannelSerializer(_java_list(topics))).setDeliveryGuarantee(guarantee)
+    serializer = jvm.io.keepline.ChannelSerializer(_java_list(topics), sum(1 << channel for channel in set(timed)))
+    builder = builder.setRecordSerializer(serializer).setDeliveryGuarantee(guarantee)
     builder = builder.setTransactionalIdPrefix(transactional_prefix)
     for key, value in {"transaction.timeout.ms": str(TRANSACTION_TIMEOUT_MS), **(properties or {})}.items():
         builder = builder.setProperty(key, value)

@@ -10,10 +10,20 @@ public final class ChannelSerializer implements KafkaRecordSerializationSchema<b
   private static final String CREATED_HEADER = "created_ms";
 
   private final String[] topics;
+  private final long timed;
 
   /** @param topics one topic for each channel, in the order of the channels */
   public ChannelSerializer(List<String> topics) {
+    this(topics, 0);
+  }
+
+  /**
+   * @param topics one topic for each channel, in the order of the channels
+   * @param timed bit i set: the Kafka timestamp of channel i's records is their frame's as_of; else the client sets it
+   */
+  public ChannelSerializer(List<String> topics, long timed) {
     this.topics = topics.toArray(new String[0]);
+    this.timed = timed;
   }
 
   @Override
@@ -22,7 +32,10 @@ public final class ChannelSerializer implements KafkaRecordSerializationSchema<b
     if (channel >= topics.length) {
       throw new IllegalStateException("a frame of channel " + channel + ", but the sink has topics for " + topics.length + " channels");
     }
-    ProducerRecord<byte[], byte[]> record = new ProducerRecord<>(topics[channel], PackedOut.key(frame), PackedOut.value(frame));
+    // Kafka takes no timestamp below 0.
+    Long time = (timed >>> channel & 1) == 0 ? null : Math.max(0L, PackedOut.asOf(frame));
+    ProducerRecord<byte[], byte[]> record =
+        new ProducerRecord<>(topics[channel], null, time, PackedOut.key(frame), PackedOut.value(frame));
     long created = PackedOut.createdMs(frame);
     if (created != 0) {
       record.headers().add(CREATED_HEADER, PackedDeserializer.createdHeader(created));

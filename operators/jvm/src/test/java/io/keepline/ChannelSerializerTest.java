@@ -53,6 +53,14 @@ public class ChannelSerializerTest {
   }
 
   @Test
+  void aTimedChannelTakesItsTimeFromTheFrame() {
+    ChannelSerializer timed = new ChannelSerializer(List.of("telemetry", "dead-letters"), 1);
+    assertEquals(1234L, timed.serialize(frame(0, "c", new byte[] {9}, 1234, 0, 0), null, 99L).timestamp());
+    assertEquals(0L, timed.serialize(frame(0, "c", new byte[] {9}, -5, 0, 0), null, null).timestamp());
+    assertNull(timed.serialize(frame(1, "c", new byte[] {9}, 1234, 0, 0), null, 99L).timestamp());
+  }
+
+  @Test
   void theFilterPassesItsChannelsOnly() {
     ChannelFilter filter = new ChannelFilter(1L << 1 | 1L << 63);
     assertTrue(filter.filter(frame(1, "", null, 0, 0, 0)) && filter.filter(frame(63, "", null, 0, 0, 0)));
