@@ -2,8 +2,9 @@
 
 A flag (`--redis-url`) wins over the environment (`KEEPLINE_REDIS_URL`), which wins over the file (`redis_url` in
 `keepline.toml`, or the file that `KEEPLINE_CONFIG` names), which wins over the default. A name nobody knows is refused with
-the nearest known one. Kafka client properties pass through `kafka` (`--kafka security.protocol=SASL_SSL`, `[kafka]` in the
-file, `KEEPLINE_KAFKA='{"security.protocol": "SASL_SSL"}'`), those of the schema registry's client through `registry`.
+the nearest known one. A job beside the retention job has a table of its own (`[ingest]`, `KEEPLINE_INGEST_…`), and shares what leads to
+servers. Kafka client properties pass through `kafka` (`--kafka security.protocol=SASL_SSL`, `[kafka]` in the file,
+`KEEPLINE_KAFKA='{"security.protocol": "SASL_SSL"}'`), those of the schema registry's client through `registry`.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
@@ -49,24 +50,23 @@ def _milliseconds(value: Any) -> int:
 Duration = Annotated[int, BeforeValidator(_milliseconds)]
 
 
-class RetentionSettings(BaseModel):
-    """What `keepline run retention` takes. Durations are in milliseconds once read ("1s", "30d" as written)."""
+def plain_name(value: str) -> str:
+    """The name, if it can be part of a topic's; ValueError if not."""
+    if not re.fullmatch(r"[A-Za-z0-9._-]{1,100}", value):
+        msg = "expected 1 to 100 letters, digits, dots, dashes or underscores"
+        raise ValueError(msg)
+    return value
+
+
+class JobSettings(BaseModel):
+    """What every job on Flink takes. Durations are in milliseconds once read ("1s", "30d" as written)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+    SECTION: ClassVar[str] = ""
+    """The table of the settings file that is this job's own; "" for what stands before all tables."""
 
     bootstrap_servers: str = Field("localhost:9092", description="Kafka brokers, host:port,host:port")
-    topics: Annotated[tuple[str, ...], BeforeValidator(_split)] = Field(("telemetry",), description="input topics, comma-separated")
-    output_prefix: str = Field("retention", description="output topics are PREFIX.scores, PREFIX.interventions, …")
-    redis_url: str = Field("redis://localhost:6379/0", description='the live view; "" for none')
-    redis_ttl: Duration = Field(0, description="time to live of the view's keys; 0s for ever")
-    model: Path = Field(PRETRAINED, description="folder or manifest.json of a trained model")
-    job_name: str = Field("keepline-retention", description="names the job, its consumer group and its transactions")
-    emit: Literal["band", "delta", "every"] = Field("delta", description="when a score is put out")
-    delta: float = Field(0.01, ge=0, allow_inf_nan=False, description="with --emit delta: the least change of a score")
-    cooldown: Duration = Field(30 * 86_400_000, description="least time between two interventions for a customer")
-    disorder: Duration = Field(3_600_000, description="how far events of one customer may be out of order")
-    idle_after: Duration = Field(60_000, description="a partition silent this long follows the wall clock; 0s never")
-    currency: str = Field("", description="the currency that amounts are in")
+    job_name: str = Field(description="names the job, its consumer group and its transactions")
     parallelism: int = Field(1, ge=1, le=1024, description="subtasks")
     checkpoint_interval: Duration = Field(1000, description="exactly-once output is visible this often")
     checkpoint_dir: str = Field("", description="file:// or other URL; the cluster's own where empty")
@@ -79,31 +79,12 @@ class RetentionSettings(BaseModel):
     registry_url: str = Field("", description='schema registry, for values with a schema id; "" for none')
     registry: dict[str, str] = Field(default_factory=dict, description="schema registry client properties, passed through")
     unknown_id_ttl: Duration = Field(30_000, description="a schema id that the registry does not know is asked again after this")
-    writer_schemas: Annotated[tuple[Path, ...], BeforeValidator(_split)] = Field(
-        (), description="Avro schemas (.avsc, or folders of them) of other producers, comma-separated"
-    )
 
     @field_validator("bootstrap_servers")
     @classmethod
     def _some_servers(cls, value: str) -> str:
         if not all(SERVER.fullmatch(server.strip()) for server in value.split(",")):
             msg = "expected host:port, several separated by commas, such as localhost:9092"
-            raise ValueError(msg)
-        return value
-
-    @field_validator("topics")
-    @classmethod
-    def _some_topics(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if not value or len(value) > 255 or len(set(value)) != len(value) or not all(map(TOPIC.fullmatch, value)):
-            msg = "expected 1 to 255 different topic names of letters, digits, dots, dashes or underscores"
-            raise ValueError(msg)
-        return value
-
-    @field_validator("redis_url")
-    @classmethod
-    def _redis_place(cls, value: str) -> str:
-        if value and not re.match(r"rediss?://[^/]", value):
-            msg = 'expected redis://user:password@host:port/db (rediss:// with TLS), or "" for none'
             raise ValueError(msg)
         return value
 
@@ -115,13 +96,10 @@ class RetentionSettings(BaseModel):
             raise ValueError(msg)
         return value
 
-    @field_validator("job_name", "output_prefix")
+    @field_validator("job_name")
     @classmethod
     def _plain_name(cls, value: str) -> str:
-        if not re.fullmatch(r"[A-Za-z0-9._-]{1,100}", value):
-            msg = "expected 1 to 100 letters, digits, dots, dashes or underscores"
-            raise ValueError(msg)
-        return value
+        return plain_name(value)
 
     @field_validator("checkpoint_interval")
     @classmethod
@@ -139,9 +117,50 @@ class RetentionSettings(BaseModel):
         return values
 
     def __repr__(self) -> str:
-        return f"RetentionSettings({', '.join(f'{name}={value!r}' for name, value in self.shown().items())})"
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self.shown().items())})"
 
     __str__ = __repr__
+
+
+class RetentionSettings(JobSettings):
+    """What `keepline run retention` takes. Durations are in milliseconds once read ("1s", "30d" as written)."""
+
+    topics: Annotated[tuple[str, ...], BeforeValidator(_split)] = Field(("telemetry",), description="input topics, comma-separated")
+    output_prefix: str = Field("retention", description="output topics are PREFIX.scores, PREFIX.interventions, …")
+    redis_url: str = Field("redis://localhost:6379/0", description='the live view; "" for none')
+    redis_ttl: Duration = Field(0, description="time to live of the view's keys; 0s for ever")
+    job_name: str = Field("keepline-retention", description="names the job, its consumer group and its transactions")
+    model: Path = Field(PRETRAINED, description="folder or manifest.json of a trained model")
+    emit: Literal["band", "delta", "every"] = Field("delta", description="when a score is put out")
+    delta: float = Field(0.01, ge=0, allow_inf_nan=False, description="with --emit delta: the least change of a score")
+    cooldown: Duration = Field(30 * 86_400_000, description="least time between two interventions for a customer")
+    disorder: Duration = Field(3_600_000, description="how far events of one customer may be out of order")
+    idle_after: Duration = Field(60_000, description="a partition silent this long follows the wall clock; 0s never")
+    currency: str = Field("", description="the currency that amounts are in")
+    writer_schemas: Annotated[tuple[Path, ...], BeforeValidator(_split)] = Field(
+        (), description="Avro schemas (.avsc, or folders of them) of other producers, comma-separated"
+    )
+
+    @field_validator("output_prefix")
+    @classmethod
+    def _plain_prefix(cls, value: str) -> str:
+        return plain_name(value)
+
+    @field_validator("topics")
+    @classmethod
+    def _some_topics(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not value or len(value) > 255 or len(set(value)) != len(value) or not all(map(TOPIC.fullmatch, value)):
+            msg = "expected 1 to 255 different topic names of letters, digits, dots, dashes or underscores"
+            raise ValueError(msg)
+        return value
+
+    @field_validator("redis_url")
+    @classmethod
+    def _redis_place(cls, value: str) -> str:
+        if value and not re.match(r"rediss?://[^/]", value):
+            msg = 'expected redis://user:password@host:port/db (rediss:// with TLS), or "" for none'
+            raise ValueError(msg)
+        return value
 
 
 DURATIONS = frozenset(
@@ -149,7 +168,12 @@ DURATIONS = frozenset(
     for name, info in RetentionSettings.model_fields.items()
     if any(isinstance(item, BeforeValidator) and item.func is _milliseconds for item in info.metadata)
 )
+SECTIONS = ("ingest",)
+"""Jobs that have a table of their own."""
+SHARED = frozenset({"bootstrap_servers", *PROPERTIES, "registry_url", "unknown_id_ttl"})
+"""What stands before all tables and is every job's: the way to the servers."""
 Spell = Callable[[str], str]
+S = TypeVar("S", bound=JobSettings)
 
 
 class _Place(NamedTuple):
@@ -178,8 +202,8 @@ def _as_variable(name: str) -> str:
     return PREFIX + name.upper()
 
 
-def _refuse_unknown(place: _Place) -> None:
-    known = sorted(RetentionSettings.model_fields)
+def _refuse_unknown(place: _Place, kind: type[JobSettings]) -> None:
+    known = sorted(kind.model_fields)
     for name in place.values:
         if name not in known:
             near = difflib.get_close_matches(name, known, 1, 0.0)
@@ -193,10 +217,11 @@ def _from_file(path: Path) -> _Place:
     except (OSError, ValueError) as error:
         msg = f"{path}: cannot be read as TOML: {error}"
         raise SettingsError(msg) from error
-    for name in DURATIONS & values.keys():
-        if not isinstance(values[name], str):
-            msg = f'{path}: {name} = {values[name]!r}: expected a text with a unit, such as {name} = "30s"'
-            raise SettingsError(msg)
+    for table in (values, *(values[name] for name in SECTIONS if isinstance(values.get(name), dict))):
+        for name in DURATIONS & table.keys():
+            if not isinstance(table[name], str):
+                msg = f'{path}: {name} = {table[name]!r}: expected a text with a unit, such as {name} = "30s"'
+                raise SettingsError(msg)
     return _Place(str(path), values, str)
 
 
@@ -246,22 +271,50 @@ def _flatten(value: Mapping[str, Any], where: str, prefix: str = "") -> dict[str
     return flat
 
 
-def _places(flags: Mapping[str, Any], environment: Mapping[str, str], config: Path | None) -> Iterator[_Place]:
-    """Every place that has settings, the weakest first."""
+def _places(flags: Mapping[str, Any], environment: Mapping[str, str], config: Path | None, kind: type[JobSettings]) -> Iterator[_Place]:
+    """Every place that has settings of this kind of job, the weakest first."""
     named = environment.get("KEEPLINE_CONFIG")
     path = config or (Path(named) if named else Path("keepline.toml"))
     if config or named or path.exists():
-        yield _from_file(path)
-    yield _from_environment(environment)
-    yield _Place("command line", {name: value for name, value in flags.items() if value is not None}, _as_flag)
+        file = _from_file(path)
+        tables = {name: file.values.pop(name) for name in SECTIONS if name in file.values}
+        yield from _own(file, _Place(f"{path}: [{kind.SECTION}]", tables.get(kind.SECTION, {}), str), kind)
+    place = _from_environment(environment)
+    starts = tuple(f"{name}_" for name in SECTIONS)
+    apart = {name: place.values.pop(name) for name in list(place.values) if name.startswith(starts)}
+    start = f"{kind.SECTION}_"
+    own = {name.removeprefix(start): value for name, value in apart.items() if name.startswith(start)}
+    yield from _own(place, _Place("environment", own, lambda name: _as_variable(start + name)), kind)
+    flag = _Place("command line", {name: value for name, value in flags.items() if value is not None}, _as_flag)
+    _refuse_unknown(flag, kind)
+    yield flag
+
+
+def _own(common: _Place, table: _Place, kind: type[JobSettings]) -> Iterator[_Place]:
+    """What stands before all tables, as far as it is this kind's, and this kind's own table."""
+    _refuse_unknown(common, RetentionSettings)
+    if not kind.SECTION:
+        yield common
+        return
+    yield common._replace(values={name: value for name, value in common.values.items() if name in SHARED})
+    values: Any = table.values
+    if not isinstance(values, dict):
+        msg = f"{table.where} is {table.values!r}: expected a table of settings"
+        raise SettingsError(msg)
+    _refuse_unknown(table, kind)
+    yield table
 
 
 def load(flags: Mapping[str, Any], environment: Mapping[str, str] | None = None, config: Path | None = None) -> RetentionSettings:
-    """The settings of flags over environment over file; SettingsError says which is wrong, where, and what was expected."""
+    """The retention job's settings of flags over environment over file; SettingsError says which is wrong, where, and what was expected."""
+    return load_as(RetentionSettings, flags, environment, config)
+
+
+def load_as(kind: type[S], flags: Mapping[str, Any], environment: Mapping[str, str] | None = None, config: Path | None = None) -> S:
+    """As `load`, for a job of this kind."""
     merged: dict[str, Any] = {}
     origin: dict[str, str] = {}
-    for place in _places(flags, os.environ if environment is None else environment, config):
-        _refuse_unknown(place)
+    for place in _places(flags, os.environ if environment is None else environment, config, kind):
         for name, value in place.values.items():
             origin[name] = f"{place.where}: {place.spell(name)}"
             if name in PROPERTIES:
@@ -269,11 +322,14 @@ def load(flags: Mapping[str, Any], environment: Mapping[str, str] | None = None,
             else:
                 merged[name] = value
     try:
-        return RetentionSettings(**merged)
+        return kind(**merged)
     except ValidationError as error:
         problems = []
         for problem in error.errors():
             name = str(problem["loc"][0])
+            if problem["type"] == "missing":
+                problems.append(f"{_as_flag(name)} is missing: give it ({kind.model_fields[name].description})")
+                continue
             shown = MASK if name in {*PROPERTIES, "redis_url", "registry_url"} else repr(merged.get(name))
             problems.append(f"{origin.get(name, name)} = {shown}: {problem['msg'].removeprefix('Value error, ')}")
         raise SettingsError("\n".join(problems)) from None  # pydantic's own error shows the values

@@ -1,0 +1,34 @@
+"""The settings of `keepline run ingest`: flags, `KEEPLINE_INGEST_…`, the table `[ingest]` of keepline.toml, defaults.
+
+Servers, registry and client properties are shared with the other jobs (before all tables); everything else is this job's own, above all
+its name, which two live jobs must not share.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from pydantic import Field, field_validator
+
+from keepline.jobs.settings import TOPIC, JobSettings
+
+
+class IngestSettings(JobSettings):
+    """What `keepline run ingest` takes."""
+
+    SECTION: ClassVar[str] = "ingest"
+
+    mapping: Path = Field(description="the mapping file")
+    topic: str = Field("telemetry", description="where canonical events go")
+    dead_letters: str = Field("retention.dead-letters", description="where records go that cannot be mapped")
+    job_name: str = Field("keepline-ingest", description="names the job, its consumer group and its transactions")
+    start: Literal["committed", "earliest", "latest"] = Field("committed", description="where reading begins without --restore")
+
+    @field_validator("topic", "dead_letters")
+    @classmethod
+    def _topic_name(cls, value: str) -> str:
+        if not TOPIC.fullmatch(value):
+            msg = "expected a topic name of letters, digits, dots, dashes or underscores"
+            raise ValueError(msg)
+        return value
