@@ -21,8 +21,8 @@ from keepline.schemas.encode import Ok
 from keepline.schemas.files import read_events
 from keepline.schemas.messages import message
 from keepline.schemas.records import to_json
+from keepline.schemas.sources import Progress
 from keepline.schemas.status import DUPLICATE, OK, Reason
-from keepline.schemas.textfiles import Progress
 
 
 class _Events:

@@ -23,7 +23,7 @@ from keepline.schemas.errors import KeeplineError
 from keepline.schemas.files import Line, find_files, read_events
 from keepline.schemas.packed import DEAD_LETTERS, LATE_EVENTS, MAX_VALUE, Frame, Record, pack_record
 from keepline.schemas.records import to_json, to_record
-from keepline.schemas.textfiles import Progress
+from keepline.schemas.sources import Progress
 
 Write = Callable[[int, dict[str, Any]], None]
 """Takes a channel and a record for it."""

@@ -1,30 +1,40 @@
-"""Events from files, in the order of the contract: `read_events(paths)`.
+"""Events from files of every format, in the order of the contract: `read_blocks(paths)`, or one by one `read_events(paths)`.
 
 One file keeps its own order. Several files, or a folder, are merged by (event_time, file name, line). A line that is no event has no time:
 it goes with the last good line before it in its file, so that it stays in its place.
 """
 
+from __future__ import annotations
+
 import os
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from keepline.schemas.catalog import event_type
+from keepline.schemas.blocks import BEFORE_ALL, EventBlock, of_lines
+from keepline.schemas.catalog import EVENT_TYPES, event_type
 from keepline.schemas.encode import Ok, Rejected
-from keepline.schemas.errors import FileError, MissingFileError, UnsupportedFileError
-from keepline.schemas.extsort import sort
-from keepline.schemas.textfiles import NOT_YET, STDIN, Progress, kind_of, read_file
+from keepline.schemas.errors import FileError
+from keepline.schemas.merge import BUDGET, merged
+from keepline.schemas.packed import peek
+from keepline.schemas.sources import Progress, Source, find_files, kind_of, total_bytes
+from keepline.schemas.textfiles import read_text
 
-MERGE_BUDGET = 256 * 1024 * 1024  # bytes of lines and events held at once while merging
-_OVERHEAD = 400  # of one entry's Python objects, bytes
-_BEFORE_ALL = -(2**63)
+__all__ = ["Blocks", "Line", "Progress", "Source", "find_files", "read_blocks", "read_events", "total_bytes"]
 
-_Keyed = tuple[int, int, int, bytes, Ok | Rejected]  # event time, place of the file, line, raw, event
+_TYPE_IDS = {event.fingerprint: event.id for event in EVENT_TYPES}
+
+
+class Blocks(NamedTuple):
+    """Names of the files, by the number that a block's `files` say, and the blocks."""
+
+    names: list[str]
+    blocks: Iterator[EventBlock]
 
 
 class Line(NamedTuple):
-    """One line of a file (of CSV, one row)."""
+    """One line of a file: a row of CSV or Parquet, a record of Avro. `raw` is the line as it was, where it is no event."""
 
     file: str
     number: int
@@ -32,68 +42,14 @@ class Line(NamedTuple):
     event: Ok | Rejected
 
 
-class Source(NamedTuple):
-    """A file to read, and the name it goes by."""
-
-    name: str
-    path: Path
-
-
-def find_files(paths: Iterable[str | os.PathLike[str]]) -> list[Source]:
-    """The files of these paths, sorted by name: a file by its own name, a folder's files by their path in it (full path where names meet).
-
-    In folders, hidden files and files of other kinds are passed over; Avro and Parquet files are refused rather than passed over.
-    """
-    found: list[Source] = []
-    for path in map(Path, paths):
-        if path.is_dir():
-            inside = list(_inside(path))
-            if not inside:
-                message = f"{path}: no events in this folder: expected .jsonl or .csv files, each also with .gz"
-                raise MissingFileError(message)
-            found += inside
-        elif str(path) == STDIN or path.exists():
-            kind_of(path)
-            found.append(Source(path.name, path))
-        else:
-            message = f"{path}: no such file or folder; check --events"
-            raise MissingFileError(message)
-    if not found:
-        message = "no input: give at least one file or folder of events"
-        raise MissingFileError(message)
-    names = Counter(source.name for source in found)
-    return sorted(Source(str(source.path), source.path) if names[source.name] > 1 else source for source in found)
-
-
-def _inside(folder: Path) -> Iterator[Source]:
-    for parent, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(names):
-            path = Path(parent, name)
-            if name.startswith((".", "_")):
-                continue
-            try:
-                kind_of(path)
-            except UnsupportedFileError:
-                if NOT_YET.isdisjoint(suffix.lower() for suffix in path.suffixes):
-                    continue
-                raise
-            yield Source(path.relative_to(folder).as_posix(), path)
-
-
-def total_bytes(sources: Iterable[Source]) -> int:
-    """Bytes on disk, the goal of `progress`."""
-    return sum(source.path.stat().st_size for source in sources if str(source.path) != STDIN)
-
-
-def read_events(
+def read_blocks(
     paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
     type_name: str | None = None,
     progress: Progress | None = None,
     *,
-    budget: int = MERGE_BUDGET,
-) -> Iterator[Line]:
-    """Lines of these files and folders, merged as the contract says; FileError if a file cannot be read.
+    budget: int = BUDGET,
+) -> Blocks:
+    """Events of these files and folders, merged as the contract says; FileError if a file cannot be read.
 
     `type_name` is the event of lines that do not say theirs; `progress` gets the bytes on disk read since its last call.
     """
@@ -105,33 +61,59 @@ def read_events(
         except KeyError as error:
             raise FileError(str(error.args[0])) from None
     sources = find_files(paths)
-    return _lines(sources, type_name, progress, alone=len(paths) == 1 and not Path(paths[0]).is_dir(), budget=budget)
+    names = [source.name for source in sources]
+    if len(paths) == 1 and not Path(paths[0]).is_dir():
+        return Blocks(names, _read(sources[0].path, 0, type_name, progress))
+    return Blocks(names, merged(_all(sources, type_name, progress), budget))
 
 
-def _lines(sources: list[Source], type_name: str | None, progress: Progress | None, *, alone: bool, budget: int) -> Iterator[Line]:
-    if alone:
-        name, path = sources[0]
-        for number, raw, event in read_file(path, type_name, progress):
-            yield Line(name, number, raw, event)
-        return
-    keyed = _all(sources, type_name, progress)
-    for _, place, number, raw, event in sort(keyed, _key, _size, budget):
-        yield Line(sources[place].name, number, raw, event)
+def read_events(
+    paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    type_name: str | None = None,
+    progress: Progress | None = None,
+    *,
+    budget: int = BUDGET,
+) -> Iterator[Line]:
+    """The same line by line, as Python objects: for what sends or shows each."""
+    return _lines(read_blocks(paths, type_name, progress, budget=budget))
 
 
-def _all(sources: list[Source], type_name: str | None, progress: Progress | None) -> Iterator[_Keyed]:
-    for place, source in enumerate(sources):
-        time = _BEFORE_ALL
-        for number, raw, event in read_file(source.path, type_name, progress):
-            if isinstance(event, Ok):
-                time = event.event_time
-            yield time, place, number, raw, event
+def _read(path: Path, file: int, type_name: str | None, progress: Progress | None) -> Iterator[EventBlock]:
+    kind = kind_of(path)
+    if kind == "avro":
+        from keepline.schemas.avrofiles import read_avro
+
+        return read_avro(path, file, type_name, progress)
+    if kind == "parquet":
+        from keepline.schemas.parquetfiles import read_parquet
+
+        return read_parquet(path, file, type_name, progress)
+    return of_lines(read_text(path, type_name, progress), file)
 
 
-def _key(entry: _Keyed) -> tuple[int, ...]:
-    return entry[:3]
+def _all(sources: list[Source], type_name: str | None, progress: Progress | None) -> Iterator[EventBlock]:
+    """Block after block, file after file; rejected lines get the time of the event before them."""
+    for file, source in enumerate(sources):
+        newest = BEFORE_ALL
+        for block in _read(source.path, file, type_name, progress):
+            lines = [line._replace(time=int(block.times[line.at - 1]) if line.at else newest) for line in block.rejected]
+            if len(block):
+                newest = int(block.times[-1])
+            yield replace(block, rejected=lines)
 
 
-def _size(entry: _Keyed) -> int:
-    event = entry[4]
-    return len(entry[3]) + _OVERHEAD + (len(event.value) if isinstance(event, Ok) else len(event.message))
+def _lines(found: Blocks) -> Iterator[Line]:
+    for block in found.blocks:
+        rejected = iter(block.rejected)
+        line = next(rejected, None)
+        times, files, numbers = block.times.tolist(), block.files.tolist(), block.numbers.tolist()
+        for i in range(len(block) + 1):
+            while line is not None and line.at == i:
+                yield Line(found.names[line.file], line.number, line.raw, line.why)
+                line = next(rejected, None)
+            if i < len(block):
+                value = block.value(i)
+                customer = peek(value)[0] or b""
+                # A file's text may hold what no id can: the decoder refuses it later.
+                event = Ok(_TYPE_IDS[value[2:10]], customer.decode(errors="surrogateescape"), times[i], value)
+                yield Line(found.names[files[i]], numbers[i], b"", event)

@@ -14,21 +14,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, cast
 
-from keepline.schemas.catalog import EVENT_TYPES, MISSING, event_type
+from keepline.schemas.catalog import MISSING, event_type
 from keepline.schemas.encode import Ok, Rejected, encode_json, encode_row
-from keepline.schemas.errors import DamagedFileError, FileError, MissingFileError, UnsupportedFileError
+from keepline.schemas.errors import DamagedFileError, FileError
+from keepline.schemas.sources import STDIN, TYPE_NAMES, Progress, kind_of, opened, untyped
 from keepline.schemas.status import Reason
 
-Progress = Callable[[int], None]
 Entry = tuple[int, bytes, Ok | Rejected]
 
-JSON_SUFFIXES = {".jsonl", ".ndjson", ".json"}
-NOT_YET = {".avro", ".parquet"}
-STDIN = "-"
 _MAX_LINE = 64 * 1024 * 1024  # nothing sound is longer; a file without line ends must not fill the memory
 _REPORT_EVERY = 4096
 _BOM = b"\xef\xbb\xbf"
-_TYPE_NAMES = {event.name for event in EVENT_TYPES}
 
 
 class _Text(NamedTuple):
@@ -37,24 +33,7 @@ class _Text(NamedTuple):
     too_long: bool
 
 
-def kind_of(path: Path) -> str:
-    """By the name, "jsonl" or "csv"; UnsupportedFileError otherwise."""
-    if str(path) == STDIN:
-        return "jsonl"
-    suffixes = [suffix.lower() for suffix in path.suffixes]
-    if suffixes and suffixes[-1] == ".gz":
-        suffixes.pop()
-    last = suffixes[-1] if suffixes else ""
-    if last in JSON_SUFFIXES:
-        return "jsonl"
-    if last == ".csv":
-        return "csv"
-    what = f"{last} files are not read yet" if last in NOT_YET else "the name does not say what it holds"
-    message = f"{path}: {what}: expected .jsonl (also .ndjson, .json) or .csv, each also with .gz; convert or rename the file"
-    raise UnsupportedFileError(message)
-
-
-def read_file(path: Path, type_name: str | None = None, progress: Progress | None = None) -> Iterator[Entry]:
+def read_text(path: Path, type_name: str | None = None, progress: Progress | None = None) -> Iterator[Entry]:
     """The events of one file in its own order. `progress` is called with the bytes (on disk) read since the last call."""
     kind = kind_of(path)
     with _opened(path) as (stream, position):
@@ -78,15 +57,7 @@ def _opened(path: Path) -> Iterator[tuple[BinaryIO, Callable[[], int]]]:
     if str(path) == STDIN:
         yield sys.stdin.buffer, lambda: 0
         return
-    try:
-        raw = path.open("rb")
-    except FileNotFoundError as error:
-        message = f"{path}: no such file; check --events"
-        raise MissingFileError(message) from error
-    except OSError as error:
-        message = f"{path}: cannot be opened: {error.strerror}"
-        raise FileError(message) from error
-    with raw:
+    with opened(path) as raw:
         if path.suffix.lower() == ".gz":
             # Buffered again: GzipFile's own readline is slow.
             with io.BufferedReader(cast(io.RawIOBase, gzip.GzipFile(fileobj=raw)), 1 << 18) as stream:
@@ -182,16 +153,13 @@ def _header(path: Path, reader: Iterator[list[str]], type_name: str | None) -> t
         message = f"{path}: the header is not CSV ({error}): expected column names separated by commas"
         raise DamagedFileError(message) from error
     stem = path.name.split(".")[0]
-    name = type_name or (stem if stem in _TYPE_NAMES else None)
+    name = type_name or (stem if stem in TYPE_NAMES else None)
     if not header:
         return header, name
     if "type" in header:
         needed = ["customer_id", "event_id", "event_time"]
     elif name is None:
-        message = (
-            f"{path}: the file does not say which event it holds: give --type (one of {', '.join(sorted(_TYPE_NAMES))}) or a column type"
-        )
-        raise FileError(message)
+        raise untyped(path, "it has no column type either")
     else:
         needed = [field.name for field in event_type(name).fields if field.default is MISSING]
     missing = [column for column in needed if column not in header]

@@ -9,10 +9,12 @@ import typer
 
 
 def churn(
-    events: Annotated[list[Path], typer.Option(help="Event file or folder (JSON Lines, CSV, .gz); may be repeated.")],
+    events: Annotated[
+        list[Path], typer.Option(help="Event file or folder (JSON Lines, CSV, each also .gz, Avro, Parquet); may be repeated.")
+    ],
     at: Annotated[str, typer.Option(help="QUERIES.csv (customer_id,at), or one time for every customer (RFC 3339).")],
     out: Annotated[Path, typer.Option(help="Rows: .csv or .parquet.")],
-    type_name: Annotated[str | None, typer.Option("--type", help="Event type of CSV files that do not say.")] = None,
+    type_name: Annotated[str | None, typer.Option("--type", help="Event type of files that do not say theirs (CSV, Parquet).")] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit 1 if any line was rejected.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:

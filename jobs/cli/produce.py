@@ -9,11 +9,13 @@ import typer
 
 
 def produce(
-    events: Annotated[list[Path], typer.Option(help="Event file or folder (JSON Lines, CSV, .gz); may be repeated.")],
+    events: Annotated[
+        list[Path], typer.Option(help="Event file or folder (JSON Lines, CSV, each also .gz, Avro, Parquet); may be repeated.")
+    ],
     bootstrap_servers: Annotated[str | None, typer.Option(help="Kafka brokers. [default: localhost:9092]")] = None,
     topic: Annotated[str, typer.Option(help="Topic.")] = "telemetry",
     rate: Annotated[float, typer.Option(min=0, help="Events a second; 0 as fast as possible.")] = 0.0,
-    type_name: Annotated[str | None, typer.Option("--type", help="Event type of CSV files that do not say.")] = None,
+    type_name: Annotated[str | None, typer.Option("--type", help="Event type of files that do not say theirs (CSV, Parquet).")] = None,
     kafka: Annotated[list[str] | None, typer.Option(help="A librdkafka property, name=value; may be repeated.")] = None,
     config: Annotated[Path | None, typer.Option(help="Settings file. [default: keepline.toml, where there is one]")] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit 1 if any line was rejected.")] = False,

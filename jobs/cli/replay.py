@@ -9,7 +9,9 @@ import typer
 
 
 def retention(
-    events: Annotated[list[Path], typer.Option(help="Event file or folder (JSON Lines, CSV, .gz); may be repeated.")],
+    events: Annotated[
+        list[Path], typer.Option(help="Event file or folder (JSON Lines, CSV, each also .gz, Avro, Parquet); may be repeated.")
+    ],
     out: Annotated[Path, typer.Option(help="Folder for scores.jsonl, interventions.jsonl, …")],
     model: Annotated[Path | None, typer.Option(help="Folder or manifest of a model. [default: the committed one]")] = None,
     emit: Annotated[str | None, typer.Option(help="When a score is put out: band, delta or every. [default: delta]")] = None,
@@ -18,7 +20,7 @@ def retention(
     disorder: Annotated[str | None, typer.Option(help="How far events may be out of order. [default: 1h]")] = None,
     currency: Annotated[str | None, typer.Option(help="The currency that amounts are in.")] = None,
     wall_clock: Annotated[str, typer.Option(help="The time that FUTURE_TIME is judged by (RFC 3339), or none.")] = "none",
-    type_name: Annotated[str | None, typer.Option("--type", help="Event type of CSV files that do not say.")] = None,
+    type_name: Annotated[str | None, typer.Option("--type", help="Event type of files that do not say theirs (CSV, Parquet).")] = None,
     config: Annotated[Path | None, typer.Option(help="Settings file. [default: keepline.toml, where there is one]")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 import time
@@ -163,10 +164,10 @@ def test_a_progress_bar_on_a_terminal_goes_to_standard_error(tmp_path: Path) -> 
     for extra, seen in (([], True), (["--json"], False)):
         done = subprocess.run([*args, *extra], stdout=subprocess.PIPE, stderr=child, check=True, env=os.environ | {"TERM": "xterm"})
         os.set_blocking(parent, False)
-        try:
-            shown = os.read(parent, 65536)
-        except BlockingIOError:
-            shown = b""
+        shown = b""
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                shown += os.read(parent, 65536)
         assert (b"reading events" in shown) is seen
         assert b"reading events" not in done.stdout
     os.close(child)
