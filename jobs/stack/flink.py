@@ -67,6 +67,7 @@ class FlinkCluster:
     Attributes:
         rest: the JobManager's REST interface (`rest.url` is also the web page).
         checkpoints, savepoints: URIs of the folders.
+        metrics: where Prometheus would read each process ("jobmanager", and the TaskManagers' resource ids), by its name.
     """
 
     def __init__(self, *, taskmanagers: int = 1, settings: Mapping[str, str] | None = None, folder: Path | None = None) -> None:
@@ -86,7 +87,6 @@ class FlinkCluster:
             "rest.address": ports.HOST,
             "rest.port": str(rest),
             "rest.bind-port": str(rest),
-            "metrics.reporter.prom.port": "0",
             "io.tmp.dirs": str(self.folder / "tmp"),
             "execution.checkpointing.dir": self.checkpoints,
             "execution.checkpointing.savepoint-dir": self.savepoints,
@@ -95,6 +95,7 @@ class FlinkCluster:
         self._jobmanager: Child | None = None
         self._taskmanagers: dict[int, Child] = {}
         self._starts = 0
+        self.metrics: dict[str, str] = {}
 
     def start(self) -> Self:
         """Starts all processes; returns when every TaskManager is registered. Raises StackError with the log's end."""
@@ -130,6 +131,9 @@ class FlinkCluster:
         }
 
     def _child(self, name: str, script: str, settings: Mapping[str, str]) -> Child:
+        (port,) = ports.free_ports(1)
+        self.metrics[name] = f"http://{ports.HOST}:{port}/metrics"
+        settings = {**settings, "metrics.reporter.prom.port": str(port)}
         options = [part for key, value in settings.items() for part in ("-D", f"{key}={value}")]
         command: list[str | Path] = [flink_home() / "bin" / script, "start-foreground", *options]
         owned = self.folder if self._temporary else None

@@ -24,6 +24,8 @@ from tests.whole.history import Sent, encoded, no_events, partition_of, strewn, 
 from tests.whole.support import KEEPLINE, drained, environment, topics, wait
 
 PARTITIONS = 2
+PREFIX = "flink_taskmanager_job_task_operator_keepline_"
+"""Of all metrics of our own."""
 Labels = dict[str, str]
 
 
@@ -114,8 +116,7 @@ def run(kafka: EmbeddedKafka, redis_url: str, model: Path, name: str, folder: Pa
         rest.wait_running(number, 200)
         send(kafka, topic, records)  # stamped while the job waits, so that latencies are what they look like
         drained(kafka, rest, number, topic, name)
-        pending = "flink_taskmanager_job_task_operator_keepline_redis_pending_keys"
-        wait("Redis has all", lambda: scrape(url).sum(pending) == 0)
+        wait("Redis has all", lambda: scrape(url).sum(f"{PREFIX}redis_pending_keys") == 0)
         text = read(url)
         yield Run(records, url, text, parse(text), rest)
         job.kill()
