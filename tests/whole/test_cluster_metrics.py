@@ -23,7 +23,8 @@ def test_each_process_is_scraped(flink: FlinkCluster, kafka: EmbeddedKafka, mode
     topic = topics(kafka, name, 2)
     send(kafka, topic, records)
     file = settings_file(
-        tmp_path, job_name=name, bootstrap_servers=kafka.bootstrap_servers, topics=topic, output_prefix=name, redis_url="", model=str(model),
+        tmp_path, job_name=name, bootstrap_servers=kafka.bootstrap_servers, topics=topic, output_prefix=name, redis_url="",
+        model=str(model),
         parallelism=2, checkpoint_interval="500ms", idle_after="0s",
     )  # fmt: skip
     job = flink.submit(ROOT / "jobs" / "retention.py", "--config", str(file), parallelism=2)
@@ -34,7 +35,8 @@ def test_each_process_is_scraped(flink: FlinkCluster, kafka: EmbeddedKafka, mode
     shares = {worker: found.sum(f"{PREFIX}entries_total", job_name=name) for worker, found in workers.items()}
     assert len(shares) == 2
     assert all(shares.values()), shares
-    outcomes = [sum(found.sum(f"{PREFIX}events_{what}_total") for found in workers.values()) for what in ("accepted", "duplicate", "control")]
+    names = [f"{PREFIX}events_{what}_total" for what in ("accepted", "duplicate", "control")]
+    outcomes = [found.sum(counter) for found in workers.values() for counter in names]
     assert sum(outcomes) == len(records)
     assert manager.sum("flink_jobmanager_job_numberOfCompletedCheckpoints", job_name=name) > 0
     # Without Redis, and with what Prometheus adds itself (`up`) left out, as on the local run.
