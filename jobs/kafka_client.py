@@ -1,5 +1,7 @@
 """Client configurations for confluent-kafka (librdkafka), with the user's properties passed through, and its errors as ours.
 
+Security properties may be spelt as for the Java client (kafka_java.py), so the job's `[kafka]` table serves the tools too.
+
 librdkafka logs to Python's logger `keepline.kafka`, which says nothing unless a program configures logging: what matters to
 a user comes back as an error.
 """
@@ -13,6 +15,7 @@ from typing import TypeVar
 from confluent_kafka import Consumer, KafkaException, Producer
 from confluent_kafka import KafkaError as ClientError
 
+from keepline.jobs.kafka_java import shared, translated
 from keepline.schemas.errors import KeeplineError
 
 LOG = logging.getLogger("keepline.kafka")
@@ -26,8 +29,13 @@ class KafkaError(KeeplineError):
     """Kafka does not answer or refuses; the message says what to check."""
 
 
+def of_job(settings: Mapping[str, str], flags: Iterable[str] | None) -> list[str]:
+    """`name=value` pairs: how the job connects (its `[kafka]`), then the tool's own `--kafka`, which wins."""
+    return [*(f"{name}={value}" for name, value in shared(settings).items()), *(flags or ())]
+
+
 def properties(pairs: Iterable[str]) -> dict[str, str]:
-    """`name=value` pairs as client properties.
+    """`name=value` pairs as librdkafka's properties; Java's security properties are translated.
 
     >>> properties(["security.protocol=SASL_SSL"])
     {'security.protocol': 'SASL_SSL'}
@@ -39,7 +47,7 @@ def properties(pairs: Iterable[str]) -> dict[str, str]:
             msg = f"--kafka {name!r}: expected name=value, such as security.protocol=SASL_SSL"
             raise KafkaError(msg)
         given[name] = value
-    return given
+    return translated(given)
 
 
 def producer(servers: str, given: Mapping[str, str]) -> Config:

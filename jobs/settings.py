@@ -5,6 +5,7 @@ A flag (`--redis-url`) wins over the environment (`KEEPLINE_REDIS_URL`), which w
 the nearest known one. A job beside the retention job has a table of its own (`[ingest]`, `KEEPLINE_INGEST_…`), and shares what leads to
 servers. Kafka client properties pass through `kafka` (`--kafka security.protocol=SASL_SSL`, `[kafka]` in the file,
 `KEEPLINE_KAFKA='{"security.protocol": "SASL_SSL"}'`), those of the schema registry's client through `registry`.
+`${env:NAME}` and `${file:/path}` in these and in the URLs of Redis and the registry stand for secrets kept elsewhere (secrets.py).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import Annotated, Any, ClassVar, Literal, NamedTuple, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
+from keepline.jobs import secrets
 from keepline.jobs.durations import parse_ms
 from keepline.schemas.errors import KeeplineError
 
@@ -30,6 +32,7 @@ PRETRAINED = Path(__file__).resolve().parent.parent / "models" / "pretrained" / 
 SECRET = re.compile(r"password|secret|sasl\.jaas\.config|token|credential|user\.info|\.key$|\.pem$", re.IGNORECASE)
 MASK = "******"
 PROPERTIES = ("kafka", "registry")
+URLS = ("redis_url", "registry_url")
 """Settings that pass a client's own properties through."""
 SERVER = re.compile(r"[^\s,]+:\d{1,5}", re.ASCII)
 TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}", re.ASCII)
@@ -314,11 +317,15 @@ def load_as(kind: type[S], flags: Mapping[str, Any], environment: Mapping[str, s
     """As `load`, for a job of this kind."""
     merged: dict[str, Any] = {}
     origin: dict[str, str] = {}
-    for place in _places(flags, os.environ if environment is None else environment, config, kind):
+    variables = os.environ if environment is None else environment
+    for place in _places(flags, variables, config, kind):
         for name, value in place.values.items():
             origin[name] = f"{place.where}: {place.spell(name)}"
             if name in PROPERTIES:
-                merged[name] = merged.get(name, {}) | _properties(value, origin[name])
+                found = secrets.in_properties(_properties(value, origin[name]), variables, origin[name])
+                merged[name] = merged.get(name, {}) | found
+            elif name in URLS and isinstance(value, str):
+                merged[name] = secrets.in_url(value, variables, origin[name])
             else:
                 merged[name] = value
     try:

