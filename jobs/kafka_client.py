@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from confluent_kafka import Consumer, KafkaException, Producer
 from confluent_kafka import KafkaError as ClientError
+from confluent_kafka.admin import AdminClient
 
 from keepline.jobs.kafka_java import shared, translated
 from keepline.schemas.errors import KeeplineError
@@ -22,7 +23,9 @@ LOG = logging.getLogger("keepline.kafka")
 LOG.addHandler(logging.NullHandler())
 PATIENCE_SECONDS = 10.0
 Client = TypeVar("Client")
-Config = dict[str, str | int | bool]
+Config = dict[str, Any]
+_HEARD: dict[int, list[ClientError]] = {}
+"""Errors of a client's connections, by its id; a process has few clients."""
 
 
 class KafkaError(KeeplineError):
@@ -78,11 +81,34 @@ def reader(servers: str, given: Mapping[str, str]) -> Config:
 
 def client(kind: Callable[..., Client], config: Config) -> Client:
     """A Producer, Consumer or AdminClient of these properties, its log routed; KafkaError for properties that it does not take."""
+    heard: list[ClientError] = []
     try:
-        return kind(config, logger=LOG)
+        made = kind({**config, "error_cb": heard.append}, logger=LOG)
     except KafkaException as error:
         msg = f"the Kafka client refuses its properties: {reason(error)}; --kafka takes those of librdkafka (its CONFIGURATION.md)"
         raise KafkaError(msg) from None
+    _HEARD[id(made)] = heard
+    return made
+
+
+def why_refused(asked: Producer | Consumer | AdminClient, servers: str) -> str:
+    """Why no broker lets this client in, and what to change; "" where none refuses. What a call itself says is only that time ran out."""
+    asked.poll(0)  # serves what the connections had to say
+    for error in _HEARD.get(id(asked), ()):
+        if error.code() in {ClientError._AUTHENTICATION, ClientError._SSL}:
+            told = error.str().rsplit(" (after ", 1)[0]
+            return f"Kafka at {servers} does not let us in: {told}; {_change(told.lower())}"
+    return ""
+
+
+def _change(told: str) -> str:
+    if "hostname" in told or "ip address mismatch" in told:
+        return "the certificate is for another host name: use the name that it has, or give the broker a certificate for this one"
+    if "certificate" in told:
+        return "name the PEM file of the brokers' authority: ssl.truststore.location, with ssl.truststore.type = PEM"
+    if "authentication" in told or "credentials" in told:
+        return "correct user and password: sasl.jaas.config, sasl.mechanism"
+    return "check security.protocol against the listener of this port"
 
 
 def partitions(asked: Producer | Consumer, servers: str, topic: str, patience: float = PATIENCE_SECONDS) -> list[int]:
@@ -95,10 +121,12 @@ def partitions(asked: Producer | Consumer, servers: str, topic: str, patience: f
             metadata = asked.list_topics(topic, timeout=patience).topics[topic]
     except KafkaException as error:
         told = f"no answer from Kafka at {servers} within {patience:.0f} s ({reason(error)})"
-        msg = f"{told}; check --bootstrap-servers, or run `keepline doctor`"
+        msg = why_refused(asked, servers) or f"{told}; check --bootstrap-servers, or run `keepline doctor`"
         raise KafkaError(msg) from None
     if metadata.error is not None:
-        msg = f"topic {topic!r} at {servers}: {metadata.error.str()}; create the topic, or correct its name"
+        refused = metadata.error.code() == ClientError.TOPIC_AUTHORIZATION_FAILED
+        advice = "give this user the right (docs/security.md shows the commands)" if refused else "create the topic, or correct its name"
+        msg = f"topic {topic!r} at {servers}: {metadata.error.str()}; {advice}"
         raise KafkaError(msg)
     return list(metadata.partitions)
 

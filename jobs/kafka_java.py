@@ -97,7 +97,7 @@ def _keystore(given: dict[str, str]) -> None:
     if kind != "PEM":
         msg = (
             f"ssl.keystore.type is {kind or 'JKS'}, which only Java reads: turn {place} into PKCS12 (keytool -importkeystore "
-            '-deststoretype PKCS12) or PEM and set ssl.keystore.type, which the job and the command-line tools read'
+            "-deststoretype PKCS12) or PEM and set ssl.keystore.type, which the job and the command-line tools read"
         )
         raise JavaPropertyError(msg)
     del given["ssl.keystore.location"]

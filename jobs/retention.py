@@ -30,7 +30,7 @@ from keepline.jobs.stack.gateway import end_gateway, tie_gateway
 from keepline.jobs.stack.reporter import offer_reporter, reporter_settings
 from keepline.operators import kafka, redis, stream
 from keepline.operators.jar import jar_path
-from keepline.operators.kafka_check import require_topics
+from keepline.operators.kafka_check import require_access
 from keepline.operators.spec import CHANNELS, OperatorSpec
 from keepline.schemas.catalog import output_schema
 from keepline.schemas.packed import INTERVENTIONS, SCORES
@@ -65,12 +65,15 @@ class RetentionJob:
 
     @classmethod
     def from_settings(cls, settings: RetentionSettings, options: stream.OperatorOptions | None = None) -> RetentionJob:
-        """The job on Kafka and Redis. Raises KeeplineError at submit for what cannot work: here for the model, in `build` for Kafka."""
+        """The job on Kafka and Redis. Raises KeeplineError at submit for what cannot work: here for the model, in `build` for Kafka and Redis."""
         spec = operator_spec(settings)
         outputs = [f"{settings.output_prefix}.{channel}" for channel in CHANNELS]
+        transactions = f"keepline-{settings.job_name}"
 
         def source(env: StreamExecutionEnvironment) -> DataStream:
-            require_topics(settings.bootstrap_servers, [*settings.topics, *outputs], settings.kafka)
+            require_access(settings.bootstrap_servers, settings.topics, outputs, settings.job_name, transactions, settings.kafka)
+            if settings.redis_url:
+                redis.require_access(settings.redis_url, VIEWS, meter_key(settings))
             return kafka.telemetry_source(
                 env, settings.bootstrap_servers, settings.topics, settings.job_name,
                 {"fetch.max.wait.ms": "5", **settings.kafka}, bounded=settings.bounded, start="earliest",
@@ -80,7 +83,7 @@ class RetentionJob:
         def to_kafka(frames: DataStream) -> None:
             # Linger collects the records of a few milliseconds into one request; they are visible at the checkpoint anyway.
             properties = {"linger.ms": "20", "batch.size": "262144", "compression.type": "lz4", **settings.kafka}
-            kafka.exactly_once_sink(frames, settings.bootstrap_servers, outputs, f"keepline-{settings.job_name}", properties)
+            kafka.exactly_once_sink(frames, settings.bootstrap_servers, outputs, transactions, properties)
 
         def to_redis(frames: DataStream) -> None:
             redis.redis_sink(

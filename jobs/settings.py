@@ -32,8 +32,8 @@ PRETRAINED = Path(__file__).resolve().parent.parent / "models" / "pretrained" / 
 SECRET = re.compile(r"password|secret|sasl\.jaas\.config|token|credential|user\.info|\.key$|\.pem$", re.IGNORECASE)
 MASK = "******"
 PROPERTIES = ("kafka", "registry")
-URLS = ("redis_url", "registry_url")
 """Settings that pass a client's own properties through."""
+URLS = ("redis_url", "registry_url")
 SERVER = re.compile(r"[^\s,]+:\d{1,5}", re.ASCII)
 TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}", re.ASCII)
 

@@ -6,6 +6,8 @@ See `io.keepline.redis.RedisSink` for what it promises while Redis is away.
 from __future__ import annotations
 
 import json
+import logging
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +15,31 @@ from typing import Any
 from pyflink.datastream import DataStream
 from pyflink.datastream.data_stream import DataStreamSink
 from pyflink.java_gateway import get_gateway
+
+from keepline.schemas.errors import KeeplineError
+
+LOG = logging.getLogger("keepline.redis")
+CHECK_SECONDS = 5
+ADVICE = (
+    # Part of the answer, what to change. The first that fits.
+    ("WRONGPASS", "the user or the password in redis_url is wrong, or the user is off (ACL LIST shows the users)"),
+    ("NOAUTH", "give user and password: rediss://USER:PASSWORD@host:port/db"),
+    ("cannot be read", "name a readable file of PEM certificates: ?ssl_ca_certs=/path/to/ca.pem"),
+    ("find valid certification path", "name the PEM file of Redis' authority in the URL: ?ssl_ca_certs=/path/to/ca.pem"),
+    ("PKIX", "name the PEM file of Redis' authority in the URL: ?ssl_ca_certs=/path/to/ca.pem"),
+    (
+        "No subject alternative",
+        "the certificate is for another host name: ask for the name it has, or give Redis a certificate for this one",
+    ),
+    ("No name matching", "the certificate is for another host name: ask for the name it has, or give Redis a certificate for this one"),
+    ("SSLException", "check that the port is the one with TLS, or write redis:// for one without"),
+    ("SSLHandshake", "check that the port is the one with TLS, or write redis:// for one without"),
+)
+GRANT = "give this user the commands and keys that docs/security.md lists (ACL SETUSER), or correct redis_url"
+
+
+class RedisRefusedError(KeeplineError):
+    """Redis answers, and does not let the job write; the message says what to change."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,3 +78,22 @@ def redis_sink(
     for view in views:
         sink = sink.view(view.channel, json.dumps(dict(view.schema)), view.key)
     return DataStreamSink(frames._j_data_stream.sinkTo(sink)).name(uid).uid(uid)
+
+
+def require_access(url: str, views: Sequence[RedisView], meter_key: str = "") -> None:
+    """Return if Redis lets this job write its views; RedisRefusedError if it answers and refuses.
+
+    A Redis that is away is no reason not to start, since the job goes on without it: that is a warning. Asks with the very commands of the
+    sink, on keys that no customer has and that live for a millisecond.
+    """
+    jvm = get_gateway().jvm
+    keys = jvm.java.util.ArrayList()
+    for view in views:
+        keys.add(re.sub(r"\{[^}]*\}", "submit-check", view.key))
+    told = jvm.io.keepline.redis.RedisCheck.ask(url, keys, meter_key, 1000 * CHECK_SECONDS)
+    if told.startswith("away: "):
+        LOG.warning("%s; the job starts, and its view follows when Redis is back", told.removeprefix("away: "))
+    elif told:
+        change = next((words for part, words in ADVICE if part in told), GRANT)
+        msg = f"{' '.join(told.split())}: {change}"
+        raise RedisRefusedError(msg)

@@ -16,7 +16,9 @@ def produce(
     topic: Annotated[str, typer.Option(help="Topic.")] = "telemetry",
     rate: Annotated[float, typer.Option(min=0, help="Events a second; 0 as fast as possible.")] = 0.0,
     type_name: Annotated[str | None, typer.Option("--type", help="Event type of files that do not say theirs (CSV, Parquet).")] = None,
-    kafka: Annotated[list[str] | None, typer.Option(help="A Kafka client property, name=value; may be repeated. Adds to [kafka]'s security.")] = None,
+    kafka: Annotated[
+        list[str] | None, typer.Option(help="A Kafka client property, name=value; may be repeated. Adds to [kafka]'s security.")
+    ] = None,
     config: Annotated[Path | None, typer.Option(help="Settings file. [default: keepline.toml, where there is one]")] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit 1 if any line was rejected.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
@@ -37,9 +39,7 @@ def produce(
 
     job = settings.load({"bootstrap_servers": bootstrap_servers}, config=config)
     with bar(f"sending to {topic}", events, quiet=as_json) as progress:
-        summary = work.produce(
-            events, job.bootstrap_servers, topic, rate, type_name, of_job(job.kafka, kafka), rejected, progress
-        )
+        summary = work.produce(events, job.bootstrap_servers, topic, rate, type_name, of_job(job.kafka, kafka), rejected, progress)
     if as_json:
         import json
 

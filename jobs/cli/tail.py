@@ -14,7 +14,9 @@ def tail(
     follow: Annotated[bool, typer.Option("--follow/--no-follow", "-f/-F", help="Wait for more, or stop at the present end.")] = True,
     latest: Annotated[bool, typer.Option("--latest", help="Begin with what arrives from now on.")] = False,
     limit: Annotated[int, typer.Option(min=0, help="Stop after this many records; 0 for no limit.")] = 0,
-    kafka: Annotated[list[str] | None, typer.Option(help="A Kafka client property, name=value; may be repeated. Adds to [kafka]'s security.")] = None,
+    kafka: Annotated[
+        list[str] | None, typer.Option(help="A Kafka client property, name=value; may be repeated. Adds to [kafka]'s security.")
+    ] = None,
     config: Annotated[Path | None, typer.Option(help="Settings file. [default: keepline.toml, where there is one]")] = None,
 ) -> None:
     """Print the committed records of a topic, one JSON object a line.

@@ -139,14 +139,19 @@ def kafka(bootstrap_servers: str, properties: Mapping[str, str] | None = None) -
     from confluent_kafka import KafkaException
     from confluent_kafka.admin import AdminClient
 
-    from keepline.jobs.kafka_client import Config, KafkaError, client, reason
+    from keepline.jobs.kafka_client import Config, KafkaError, client, reason, why_refused
 
+    config: Config = {"bootstrap.servers": bootstrap_servers, "socket.connection.setup.timeout.ms": 3000}
     try:
-        config: Config = {"bootstrap.servers": bootstrap_servers, "socket.connection.setup.timeout.ms": 3000}
-        brokers = client(AdminClient, config | dict(properties or {})).list_topics(timeout=PATIENCE).brokers
+        asked = client(AdminClient, config | dict(properties or {}))
     except KafkaError as error:
         return Check("Kafka", False, str(error), "correct --kafka")
+    try:
+        brokers = asked.list_topics(timeout=PATIENCE).brokers
     except KafkaException as error:
+        refused, _, change = why_refused(asked, bootstrap_servers).rpartition("; ")
+        if refused:
+            return Check("Kafka", False, refused, change)
         fix = "start Kafka, or correct --bootstrap-servers (host:port); check advertised.listeners, firewall and TLS (--kafka)"
         return Check("Kafka", False, f"no answer from {bootstrap_servers} within {PATIENCE:.0f} s: {reason(error)}", fix)
     return Check("Kafka", True, f"{len(brokers)} broker(s) at {bootstrap_servers}")
@@ -157,17 +162,26 @@ def redis(url: str) -> Check:
     from urllib.parse import urlsplit
 
     from redis import Redis
-    from redis.exceptions import AuthenticationError, RedisError
+    from redis.exceptions import AuthenticationError, NoPermissionError, RedisError
 
     parts = urlsplit(url)
     place = f"{parts.hostname or '?'}:{parts.port or 6379}"
     try:
         client = Redis.from_url(url, socket_timeout=PATIENCE, socket_connect_timeout=PATIENCE)
-        version = str(dict(client.info("server"))["redis_version"])  # type: ignore[arg-type]  # redis-py types it for asyncio too
+        client.ping()
+        try:
+            version = str(dict(client.info("server"))["redis_version"])  # type: ignore[arg-type]  # redis-py types it for asyncio too
+        except NoPermissionError:  # the job's user need not ask
+            version = "untold"
     except AuthenticationError as error:
         return Check(
             "Redis", False, f"{place} refused us: {error}", "give user and password in the URL: redis://user:password@host:port/db"
         )
-    except (RedisError, ValueError) as error:
+    except NoPermissionError as error:
+        return Check("Redis", False, f"{place} does not let us ask: {error}", "give this user +ping, as docs/security.md does")
+    except (RedisError, ValueError, OSError) as error:
+        if "CERTIFICATE_VERIFY_FAILED" in str(error):
+            fix = "name the PEM file of Redis' authority (?ssl_ca_certs=/path/to/ca.pem), and the host name that its certificate has"
+            return Check("Redis", False, f"{place} has a certificate that is not trusted: {error}", fix)
         return Check("Redis", False, f"no answer from {place}: {error}", "start Redis, or correct --redis-url (redis://host:port/db)")
     return Check("Redis", True, f"version {version} at {place}")

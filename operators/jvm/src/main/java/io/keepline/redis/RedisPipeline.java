@@ -29,7 +29,8 @@ final class RedisPipeline implements Runnable {
   private static final int METER_TTL_S = 86_400;
   /** Answers that another try may change. Redis 6 wraps them into the text of a script error, hence anywhere in the message. */
   private static final String[] PASSING = {"NOSCRIPT", "LOADING", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "OOM ", "BUSY",
-      "NOAUTH", "WRONGPASS", "NOPERM", "MISCONF", "NOREPLICAS", "max number of clients"};
+      "NOAUTH", "WRONGPASS", "NOPERM", "The user executing the script can't", "ACL failure in script", "MISCONF", "NOREPLICAS",
+      "max number of clients"};
 
   /**
    * KEYS[1] the hash; ARGV: as_of, sequence, time to live in ms (0 for ever), then the fields. Writes nothing where the hash is as new. The
