@@ -65,7 +65,7 @@ class RetentionJob:
 
     @classmethod
     def from_settings(cls, settings: RetentionSettings, options: stream.OperatorOptions | None = None) -> RetentionJob:
-        """The job on Kafka and Redis. Raises KeeplineError at submit for what cannot work: here for the model, in `build` for Kafka and Redis."""
+        """The job on Kafka and Redis. KeeplineError at submit for what cannot work: here the model, in `build` Kafka and Redis."""
         spec = operator_spec(settings)
         outputs = [f"{settings.output_prefix}.{channel}" for channel in CHANNELS]
         transactions = f"keepline-{settings.job_name}"

@@ -5,7 +5,7 @@ A flag (`--redis-url`) wins over the environment (`KEEPLINE_REDIS_URL`), which w
 the nearest known one. A job beside the retention job has a table of its own (`[ingest]`, `KEEPLINE_INGEST_…`), and shares what leads to
 servers. Kafka client properties pass through `kafka` (`--kafka security.protocol=SASL_SSL`, `[kafka]` in the file,
 `KEEPLINE_KAFKA='{"security.protocol": "SASL_SSL"}'`), those of the schema registry's client through `registry`.
-`${env:NAME}` and `${file:/path}` in these and in the URLs of Redis and the registry stand for secrets kept elsewhere (secrets.py).
+`${env:NAME}` and `${file:/path}` in these and in the URLs of Redis and the registry stand for secrets kept elsewhere (references.py).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Annotated, Any, ClassVar, Literal, NamedTuple, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
-from keepline.jobs import secrets
+from keepline.jobs import references
 from keepline.jobs.durations import parse_ms
 from keepline.schemas.errors import KeeplineError
 
@@ -322,10 +322,10 @@ def load_as(kind: type[S], flags: Mapping[str, Any], environment: Mapping[str, s
         for name, value in place.values.items():
             origin[name] = f"{place.where}: {place.spell(name)}"
             if name in PROPERTIES:
-                found = secrets.in_properties(_properties(value, origin[name]), variables, origin[name])
+                found = references.in_properties(_properties(value, origin[name]), variables, origin[name])
                 merged[name] = merged.get(name, {}) | found
             elif name in URLS and isinstance(value, str):
-                merged[name] = secrets.in_url(value, variables, origin[name])
+                merged[name] = references.in_url(value, variables, origin[name])
             else:
                 merged[name] = value
     try:

@@ -33,7 +33,7 @@ def require_topics(bootstrap_servers: str, topics: Iterable[str], properties: Ma
     Creates nothing. Call it once the job's jar is loaded, that is, with an execution environment at hand.
     """
     with _admin(bootstrap_servers, properties or {}) as admin:
-        _operations(admin, bootstrap_servers, topics, properties or {})
+        _operations(admin, bootstrap_servers, topics)
 
 
 def require_access(
@@ -52,7 +52,7 @@ def require_access(
     """
     given = properties or {}
     with _admin(bootstrap_servers, given) as admin:
-        allowed = _operations(admin, bootstrap_servers, [*reads, *writes], given)
+        allowed = _operations(admin, bootstrap_servers, [*reads, *writes])
         missing: list[Right] = [("Read", "Topic", name) for name in reads if not _may(allowed[name], "READ")]
         missing += [("Write", "Topic", name) for name in writes if not _may(allowed[name], "WRITE")]
         if not _may_commit(admin, bootstrap_servers, group, reads[0]):
@@ -61,7 +61,8 @@ def require_access(
         missing.append(("Write", "TransactionalId", f"{transactional_prefix}-"))
     if missing:
         lacks = ", ".join(f"{operation} on {kind} {name}" for operation, kind, name in missing)
-        msg = f"Kafka at {bootstrap_servers} does not allow this user {lacks}: grant it ({grants(missing, given)}); docs/security.md lists all"
+        told = f"Kafka at {bootstrap_servers} does not allow this user {lacks}"
+        msg = f"{told}: grant it ({grants(missing, given)}); docs/security.md lists all"
         raise KafkaNotReadyError(msg)
 
 
@@ -95,8 +96,8 @@ def _java(bootstrap_servers: str, properties: Mapping[str, str], **more: str) ->
     return given
 
 
-def _operations(admin: Any, bootstrap_servers: str, topics: Iterable[str], properties: Mapping[str, str]) -> dict[str, set[str] | None]:
-    """What may be done with each topic; None where the broker does not say, and an empty set where it does not even tell whether it is there."""
+def _operations(admin: Any, bootstrap_servers: str, topics: Iterable[str]) -> dict[str, set[str] | None]:
+    """What may be done with each topic: None where the broker does not say, nothing where it does not even say that the topic is there."""
     from py4j.protocol import Py4JJavaError
 
     jvm = get_gateway().jvm

@@ -12,7 +12,6 @@ import importlib.util
 import platform
 import shutil
 import socket
-import ssl
 import sys
 from pathlib import Path
 from typing import Self
@@ -40,9 +39,7 @@ def redis_server() -> str:
 
 
 def redis_server_with_tls() -> str:
-    """The server's program for this system with TLS: the one that `make setup` unpacked, else one on the PATH (which may have been built
-    without). Raises StackError where there is none.
-    """
+    """A program with TLS: what `make setup` unpacked for this system, else one on the PATH, which may have none. Raises StackError."""
     processor = {"x86_64": "amd64", "AMD64": "amd64", "aarch64": "arm64", "arm64": "arm64"}.get(platform.machine(), platform.machine())
     folder = broker_jars().with_name("redis")
     unpacked = sorted(folder.glob(f"redis-server-*-{sys.platform}-{processor}"))
@@ -95,15 +92,11 @@ class EmbeddedRedis:
         # By hand: redis-py takes 0.2 s to import, and a server that still loads answers -LOADING.
         try:
             with socket.create_connection((ports.HOST, self.port), timeout=0.5) as plain:
-                link = self._encrypted(plain) if self._security else plain
+                link = self._security.encrypted(plain) if self._security else plain
                 link.sendall(b"PING\r\n")
                 return link.recv(16).startswith((b"+PONG", b"-NOAUTH"))
         except OSError:
             return False
-
-    def _encrypted(self, link: socket.socket) -> ssl.SSLSocket:
-        assert self._security
-        return ssl.create_default_context(cafile=self._security.authority).wrap_socket(link, server_hostname=HOST)
 
     @property
     def running(self) -> bool:

@@ -9,6 +9,8 @@ certificate's file holds the private key (PKCS#8, no password) and behind it the
 
 from __future__ import annotations
 
+import socket
+import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -54,7 +56,7 @@ class KafkaSecurity:
         }
 
     def admin(self) -> dict[str, str]:
-        """librdkafka's properties of the broker's own user, on the internal listener."""
+        """Properties, as librdkafka has them, of the broker's own user, on the internal listener."""
         return {
             "security.protocol": "ssl",
             "ssl.ca.location": str(self.authority),
@@ -71,6 +73,10 @@ class RedisSecurity:
     certificate: Path
     acl: Sequence[str] = field(repr=False)
     """Lines of an ACL file; without `user default off` everybody may do everything."""
+
+    def encrypted(self, link: socket.socket) -> ssl.SSLSocket:
+        """A connection to the server as a client of it sees it."""
+        return ssl.create_default_context(cafile=self.authority).wrap_socket(link, server_hostname=HOST)
 
     def options(self, port: int, users: Path) -> list[str]:
         """The server's arguments; `users` is where the ACL file is, since arguments can be read by everybody on the machine."""

@@ -27,7 +27,7 @@ def block(name: str, places: Mapping[str, str]) -> str:
 
 
 def access_lists(text: str) -> Iterator[AclBinding]:
-    """What lines of kafka-acls.sh grant; an option that is not known here is an error, so that the document shows no more than is tested."""
+    """What lines of kafka-acls.sh grant. An option that is not known here is an error: the document shows no more than is tested."""
     for line in text.replace("\\\n", " ").splitlines():
         words = shlex.split(line, comments=True)
         if not words:

@@ -46,7 +46,7 @@ def topics(kafka: EmbeddedKafka, name: str, partitions: int = 1) -> str:
 
 def send(kafka: EmbeddedKafka, topic: str, records: Iterable[Sent]) -> None:
     """Sends the records in this order, each to its partition."""
-    producer = Producer({"bootstrap.servers": kafka.bootstrap_servers, "enable.idempotence": True, "linger.ms": 5, "log_level": 3})
+    producer = Producer({**kafka.admin, "enable.idempotence": True, "linger.ms": 5, "log_level": 3})
     for record in records:
         moment = record.event["event_time"] if record.event else 0
         while True:
@@ -90,7 +90,8 @@ def run_job(folder: Path, *arguments: str, timeout: float = 120) -> str:
 
 def live(kafka: EmbeddedKafka, name: str) -> Outputs:
     """What a job committed."""
-    return {channel: by_customer(map(plain, tail(f"{name}.{channel}", kafka.bootstrap_servers))) for channel in CHANNELS}
+    given = [f"{key}={value}" for key, value in kafka.admin.items()]
+    return {channel: by_customer(map(plain, tail(f"{name}.{channel}", kafka.bootstrap_servers, given))) for channel in CHANNELS}
 
 
 def replayed(settings: RetentionSettings, records: Iterable[Sent], folder: Path) -> Outputs:
@@ -169,7 +170,7 @@ def drained(kafka: EmbeddedKafka, rest: FlinkRest, job: str, topic: str, group: 
     The source commits its offsets when a checkpoint is complete; the sink commits its transaction on the same news, and surely before
     the second checkpoint after it.
     """
-    consumer = Consumer({"bootstrap.servers": kafka.bootstrap_servers, "group.id": group, "enable.auto.commit": False})
+    consumer = Consumer({**kafka.admin, "group.id": group, "enable.auto.commit": False})
     try:
         partitions = [TopicPartition(topic, number) for number in consumer.list_topics(topic, 10).topics[topic].partitions]
         ends = {part.partition: consumer.get_watermark_offsets(part, 10)[1] for part in partitions}

@@ -61,5 +61,5 @@ def _secret(kind: str, name: str, environment: Mapping[str, str], where: str) ->
         return Path(name).read_text(encoding="utf-8").rstrip("\r\n")
     except (OSError, ValueError) as error:
         told = getattr(error, "strerror", None) or "it is no text in UTF-8"
-        msg = f"{where}: ${{file:{name}}} cannot be read: {told}; the file has to hold the secret alone, and be readable where the job is submitted"
+        msg = f"{where}: ${{file:{name}}} cannot be read: {told}; it has to hold the secret alone, where the job is submitted"
         raise SecretError(msg) from None
