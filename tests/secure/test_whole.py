@@ -36,7 +36,8 @@ def flink(tmp_path: Path) -> Iterator[FlinkCluster]:
     store = tmp_path / "internal.p12"
     keytool = Path(java()).resolve().with_name("keytool")
     made = ["-genkeypair", "-alias", "flink.internal", "-keystore", store, "-storetype", "PKCS12", "-storepass", FLINK_PASSWORD]
-    subprocess.run([keytool, *made, "-dname", "CN=flink.internal", "-keyalg", "RSA"], check=True, capture_output=True)
+    names = ["-ext", "SAN=dns:localhost,ip:127.0.0.1"]
+    subprocess.run([keytool, *made, "-dname", "CN=flink.internal", "-keyalg", "RSA", *names], check=True, capture_output=True)
     shown = yaml.safe_load(block("flink.yaml", {"/etc/flink/internal.p12": str(store), "FLINK-PASSWORD": FLINK_PASSWORD}))
     settings = {name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in shown.items()}
     with FlinkCluster(taskmanagers=2, settings=settings) as cluster:
