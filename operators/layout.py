@@ -20,7 +20,7 @@ CANDIDATES = 12
 RESERVED_BYTES = 13
 """Room in `out` that the rejects and candidates of this call will need."""
 WAITING = 14
-"""What the call waits for outside: 0 nothing, else the number of records that wait for a writer schema from the registry."""
+"""1 where the call ended because a record waits for something outside: a writer's schema from the registry."""
 HDR = 16
 STATS = HDR
 """The first word of the section behind it: counts since open (operators/stats.py)."""
