@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -120,3 +122,16 @@ def test_the_files_that_compose_and_readers_expect_are_there() -> None:
     assert all((FOLDER / name).is_file() for name in config["rule_files"])
     asked = {job for rule in alerts() for job in re.findall(r'up\{job="(\w+)"\}', rule["expr"])}
     assert asked == {job["job_name"] for job in config["scrape_configs"]}
+
+
+def test_every_alert_has_a_case_in_which_it_fires() -> None:
+    told = (FOLDER / "alerts.test.yml").read_text(encoding="utf-8")
+    assert [rule["alert"] for rule in alerts() if f'alertname="{rule["alert"]}"' not in told] == []
+
+
+def test_alerts_fire_and_stay_silent_as_their_cases_say() -> None:
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        pytest.skip("NO promtool ON THE PATH: the cases of monitoring/alerts.test.yml do not run; Prometheus has it")
+    done = subprocess.run([promtool, "test", "rules", "alerts.test.yml"], cwd=FOLDER, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
