@@ -15,9 +15,11 @@ Runs as `keepline run retention` and `python jobs/retention.py` (a Flink inside 
 from __future__ import annotations
 
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,7 @@ from keepline.jobs.settings import RetentionSettings
 from keepline.jobs.stack.gateway import end_gateway, tie_gateway
 from keepline.jobs.stack.reporter import offer_reporter, reporter_settings
 from keepline.operators import kafka, redis, stream
+from keepline.operators.code import code_hash, sealed
 from keepline.operators.jar import jar_path
 from keepline.operators.kafka_check import require_access
 from keepline.operators.spec import CHANNELS, OperatorSpec
@@ -91,13 +94,13 @@ class RetentionJob:
             )
 
         sinks: list[Sink] = [to_kafka, to_redis] if settings.redis_url else [to_kafka]
-        return cls(
-            source, sinks, spec, options, name=settings.job_name, configuration=configuration(settings), parallelism=settings.parallelism
-        )
+        conf = configuration(settings)
+        conf.set_string("pipeline.global-job-parameters", ",".join(f"{key}:{value}" for key, value in labels(spec).items()))
+        return cls(source, sinks, spec, options, name=settings.job_name, configuration=conf, parallelism=settings.parallelism)
 
     def build(self, env: StreamExecutionEnvironment) -> DataStream:
         """Adds the graph to an environment; returns the frames."""
-        frames = stream.customer_stream(self._source(env), stream.MODULE, self._spec.dumps(), self._options)
+        frames = stream.customer_stream(self._source(env), stream.MODULE, sealed(self._spec.dumps()), self._options)
         for sink in self._sinks:
             sink(frames)
         return frames
@@ -115,6 +118,16 @@ class RetentionJob:
         finally:
             if held is not None:
                 end_gateway(held)
+
+
+def labels(spec: OperatorSpec) -> dict[str, str]:
+    """What Flink shows with the job, and `keepline status` reads: which model and which code it is."""
+    model = f"{spec.manifest['model_id']}/{spec.manifest['version']}"
+    return {
+        "keepline.version": version("keepline"),
+        "keepline.model": re.sub(r"[^\w./-]", "_", model),  # the list they travel in has its own signs
+        "keepline.code": code_hash(),
+    }
 
 
 def meter_key(settings: RetentionSettings) -> str:
@@ -151,7 +164,8 @@ def configuration(settings: RetentionSettings) -> Configuration:
         "restart-strategy.exponential-delay.reset-backoff-threshold": "60 s",
     }
     if settings.checkpoint_dir:
-        values["execution.checkpointing.dir"] = settings.checkpoint_dir
+        # A folder of the name's own: Flink's ids below it change with every submission, the name does not.
+        values["execution.checkpointing.dir"] = f"{settings.checkpoint_dir.rstrip('/')}/{settings.job_name}"
     if settings.restore:
         values["execution.state-recovery.path"] = settings.restore
     if not on_cluster():

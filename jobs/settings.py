@@ -26,7 +26,12 @@ from keepline.jobs.durations import parse_ms
 from keepline.schemas.errors import KeeplineError
 
 PREFIX = "KEEPLINE_"
-NOT_SETTINGS = frozenset({"KEEPLINE_BROKER_JARS", "KEEPLINE_CONFIG", "KEEPLINE_JAR", "KEEPLINE_NUMBA_CACHE", "KEEPLINE_SHARED_DATA"})
+NOT_SETTINGS = frozenset(
+    {
+        "KEEPLINE_BROKER_JARS", "KEEPLINE_CONFIG", "KEEPLINE_FLINK_URL", "KEEPLINE_JAR", "KEEPLINE_NUMBA_CACHE",
+        "KEEPLINE_SHARED_DATA",
+    }
+)  # fmt: skip
 """Variables of this prefix that say where things are, not what a job does."""
 PRETRAINED = Path(__file__).resolve().parent.parent / "models" / "pretrained" / "churn" / "1"
 SECRET = re.compile(r"password|secret|sasl\.jaas\.config|token|credential|user\.info|\.key$|\.pem$", re.IGNORECASE)

@@ -129,6 +129,25 @@ def _operations(admin: Any, bootstrap_servers: str, topics: Iterable[str]) -> di
     return found
 
 
+def committed_offsets(
+    bootstrap_servers: str, group: str, topics: Iterable[str], properties: Mapping[str, str] | None = None
+) -> dict[str, int]:
+    """Offsets that a consumer group has committed, summed by topic; empty where it has read none of these."""
+    from py4j.protocol import Py4JJavaError
+
+    wanted = set(topics)
+    found: dict[str, int] = {}
+    with _admin(bootstrap_servers, properties or {}) as admin:
+        try:
+            answer = admin.listConsumerGroupOffsets(group).partitionsToOffsetAndMetadata().get()
+        except Py4JJavaError as error:
+            raise _refused(bootstrap_servers, f"does not say what group {group!r} has read", error) from None
+        for partition, offset in dict(answer).items():
+            if offset is not None and offset.offset() > 0 and partition.topic() in wanted:
+                found[partition.topic()] = found.get(partition.topic(), 0) + offset.offset()
+    return found
+
+
 def _may(operations: set[str] | None, wanted: str) -> bool:
     return operations is None or bool(operations & {wanted, "ALL"})
 

@@ -6,37 +6,57 @@ Only ever one function name per interpreter: a second one crashes pemja 0.5.7 (d
 from __future__ import annotations
 
 import ctypes
+import importlib
 import itertools
 import struct
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from keepline.operators.code import code_hash, opened, package_of
 from keepline.operators.customer import CustomerKernel
 from keepline.operators.spec import OperatorSpec
 
 OPEN, STATE_SIZE, MAP, RUN, CLOSE, MIGRATE, DESCRIBE = range(7)
 _kernels: dict[int, CustomerKernel] = {}
+_others: dict[int, tuple[Callable[..., Any], int]] = {}
+"""Operators whose job brought other code than this: that code's `entry`, and its own handle there."""
 _handles = itertools.count(1)
+code_hash()  # of the code as it is loaded now, whatever happens to its files later
 
 
 def _view(address: int, size: int) -> npt.NDArray[np.uint8]:
     return np.ctypeslib.as_array((ctypes.c_uint8 * size).from_address(address))
 
 
+def _open(data: bytes) -> int:
+    wanted, archive, spec = opened(data)
+    package = package_of(wanted, archive)
+    handle = next(_handles)
+    if package == __name__.partition(".")[0]:
+        _kernels[handle] = CustomerKernel(OperatorSpec.loads(spec))
+    else:
+        other = importlib.import_module(f"{package}.operators.runtime").entry
+        _others[handle] = other, other(OPEN, 0, 0, 0, 0, spec)
+    return handle
+
+
 def entry(op: int, a: int, b: int, c: int, d: int, data: bytes | None) -> int | bytes:
     """Dispatches one call of the shell (see docs/architecture.md, "The shell's calls").
 
-    OPEN data=spec → handle · STATE_SIZE a=handle → version << 32 | size · MAP a=handle b=block c=io d=entries
+    OPEN data=sealed spec → handle · STATE_SIZE a=handle → version << 32 | size · MAP a=handle b=block c=io d=entries
     data=(capacity, event bytes, out bytes, io bytes, bound) · RUN a=handle b=entries c=watermark d=wall clock → consumed ·
     CLOSE a=handle · MIGRATE a=handle data=old state → new state · DESCRIBE a=handle → what is counted (JSON).
     """
+    if op == OPEN:
+        return _open(bytes(data or b""))
+    if a in _others:
+        other, handle = _others.pop(a) if op == CLOSE else _others[a]
+        return other(op, handle, b, c, d, data)  # type: ignore[no-any-return]
     if op == RUN:
         return _kernels[a].run(b, c, d)
-    if op == OPEN:
-        handle = next(_handles)
-        _kernels[handle] = CustomerKernel(OperatorSpec.loads(bytes(data or b"")))
-        return handle
     kernel = _kernels[a]
     if op == STATE_SIZE:
         return kernel.state_version << 32 | kernel.state_size

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from keepline.jobs.cli import demo, doctor, errors, features, layout, predict, produce, replay, run, tail, train
+from keepline.jobs.cli import demo, doctor, errors, features, layout, predict, produce, replay, run, status, stop, submit, tail, train
 
 # \b keeps the lines of a paragraph as they are: an example is there to be copied.
 EXAMPLE = "\b\nExample:\n  "
@@ -40,6 +40,21 @@ def _add(group: typer.Typer, name: str, command: Callable[..., None], short: str
 _add(app, "doctor", doctor.doctor, "Is all here that the jobs need?")
 _add(app, "demo", demo.demo, "The whole job on real components; begin here.")
 _add(_group("run", "Run a job: keepline run retention --help"), "retention", run.retention, "Score customers as their events arrive.")
+_add(
+    _group("submit", "Send a job to a Flink cluster: keepline submit retention --help"),
+    "retention",
+    submit.retention,
+    "Score customers as their events arrive.",
+)
+_add(app, "status", status.status, "The jobs of a Flink cluster.")
+_add(app, "savepoint", stop.savepoint, "Save a job's state, and let it go on.")
+_add(app, "stop", stop.stop, "Stop a job with a savepoint.")
+_add(
+    _group("restore", "Start a job from a savepoint, with new settings or code: keepline restore retention --help"),
+    "retention",
+    submit.restore_retention,
+    "The retention job, from where it was.",
+)
 _add(_group("train", "Train a model: keepline train churn --help"), "churn", train.train, "Train and validate a churn model.")
 _add(app, "predict", predict.predict, "Score a file of features with a trained model.")
 _add(app, "produce", produce.produce, "Send event files to Kafka.")

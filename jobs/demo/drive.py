@@ -17,6 +17,7 @@ from typing import Any, Self
 from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 
+from keepline.jobs.cluster.rest import FlinkRest
 from keepline.jobs.demo import dataset
 from keepline.jobs.kafka_client import reader
 from keepline.jobs.produce import Sender
@@ -25,7 +26,6 @@ from keepline.jobs.stack.kafka import EmbeddedKafka
 from keepline.jobs.stack.ports import free_ports
 from keepline.jobs.stack.process import Child, StackError
 from keepline.jobs.stack.redis import EmbeddedRedis
-from keepline.jobs.stack.rest import FlinkRest
 from keepline.operators.spec import CHANNELS
 from keepline.schemas.encode import Ok, encode
 from keepline.schemas.records import to_record

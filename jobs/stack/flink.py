@@ -11,49 +11,19 @@ are loaded once per JVM (a second job on a TaskManager fails otherwise).
 
 from __future__ import annotations
 
-import importlib.util
-import re
 import shutil
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
+from keepline.jobs.cluster.client import address, flink_run
+from keepline.jobs.cluster.distribution import flink_home, link_conf, link_lib, python_path
+from keepline.jobs.cluster.rest import FlinkRest
 from keepline.jobs.stack import ports, process
-from keepline.jobs.stack.java import ROOT, java
-from keepline.jobs.stack.process import Child, StackError
-from keepline.jobs.stack.rest import FlinkRest
-from keepline.operators.jar import jar_path
+from keepline.jobs.stack.java import java
+from keepline.jobs.stack.process import Child
 
-CONF = ROOT / "flink-conf"
 START_TIMEOUT = 90.0  # seconds; 8 s on an idle machine
-SUBMIT_TIMEOUT = 180.0
-
-
-def flink_home() -> Path:
-    """Folder of the installed Flink distribution, found without importing PyFlink. Raises StackError where there is none."""
-    spec = importlib.util.find_spec("pyflink")
-    if spec is None or not spec.origin:
-        msg = "apache-flink is not installed in this environment: run `make setup`, then use .venv/bin/keepline"
-        raise StackError(msg)
-    return Path(spec.origin).parent
-
-
-def python_path() -> str:
-    """Folders a TaskManager's interpreter needs: it reads no .pth files, so an editable install has to be named."""
-    import keepline
-
-    own = Path(str(keepline.__file__)).parents[1]
-    return ":".join(dict.fromkeys([str(flink_home().parent), str(own)]))
-
-
-def link_lib(folder: Path) -> Path:
-    """Makes `folder` a Flink lib folder: links to the wheel's jars, flink-python and the job's jar."""
-    home = flink_home()
-    folder.mkdir(parents=True, exist_ok=True)
-    for jar in [*(home / "lib").glob("*.jar"), *(home / "opt").glob("flink-python*.jar"), jar_path()]:
-        (folder / jar.name).symlink_to(jar)
-    return folder
 
 
 class FlinkCluster:
@@ -110,11 +80,7 @@ class FlinkCluster:
 
     def _prepare(self) -> None:
         link_lib(self.folder / "lib")
-        conf = self.folder / "conf"
-        conf.mkdir()
-        for path in [*CONF.glob("*"), *(flink_home() / "conf").glob("log4j*.properties")]:
-            if not (conf / path.name).exists():
-                (conf / path.name).symlink_to(path)
+        link_conf(self.folder / "conf")
         for name in ("tmp", "log", "pid", "checkpoints", "savepoints"):
             (self.folder / name).mkdir()
 
@@ -183,24 +149,11 @@ class FlinkCluster:
             settings: Flink settings of this job.
 
         Raises:
-            StackError: no job was submitted; the message holds the client's output.
+            ClusterError: no job was submitted; the message holds the client's output.
         """
-        options = {"python.pythonpath": python_path(), **self._settings, **(settings or {})}
-        command = [str(flink_home() / "bin" / "flink"), "run", "-d", "-p", str(parallelism)]
-        command += ["-s", savepoint] if savepoint else []
-        command += ["-pyclientexec", sys.executable, "-pyexec", sys.executable]
-        command += [f"-D{key}={value}" for key, value in options.items()]
-        command += ["-py", str(script), *arguments]
-        self._starts += 1
-        log = self.folder / "log" / f"submit-{self._starts}.log"
-        # The script's own status tells nothing: it is 1 if the script touches the result of a detached job.
-        with Child("flink run", command, log, env=self._env()) as client:
-            client.wait(SUBMIT_TIMEOUT)
-        told = re.search(r"JobID ([0-9a-f]{32})", log.read_text(errors="replace"))
-        if not told:
-            msg = f"`flink run` submitted no job for {script} (status {client.status}):\n{client.tail(60)}"
-            raise StackError(msg)
-        return told.group(1)
+        options = {**self._settings, **address(self.rest.url), "parallelism.default": str(parallelism), **(settings or {})}
+        env = {name: value for name, value in self._env().items() if name in ("FLINK_CONF_DIR", "FLINK_LOG_DIR", "JAVA_HOME")}
+        return flink_run(script, *arguments, settings=options, savepoint=savepoint or "", env=env)
 
     def logs(self) -> str:
         """The ends of all processes' logs, for the message of a failed test."""

@@ -8,9 +8,9 @@ from typing import Any, Self
 
 import psutil
 
+from keepline.jobs.cluster.rest import FlinkRest
 from keepline.jobs.stack import ports
 from keepline.jobs.stack.process import Child, folder
-from keepline.jobs.stack.rest import FlinkRest
 from keepline.operators.spec import CHANNELS
 
 PARTITIONS = 2

@@ -16,9 +16,10 @@ from tests.cli.conftest import Command, call, write_lines
 PROGRAM = Path(sys.executable).with_name("keepline")
 COMMANDS = [
     (), ("doctor",), ("demo",), ("run", "retention"), ("train", "churn"), ("predict",), ("produce",), ("tail",),
-    ("features", "churn"), ("features", "layout"), ("replay", "retention"),
+    ("features", "churn"), ("features", "layout"), ("replay", "retention"), ("submit", "retention"),
+    ("status",), ("savepoint",), ("stop",), ("restore", "retention"),
 ]  # fmt: skip
-GROUPS = [("run",), ("train",), ("features",), ("replay",)]
+GROUPS = [("run",), ("train",), ("features",), ("replay",), ("submit",), ("restore",)]
 HEAVY = ["numpy", "numba", "pandas", "sklearn", "pyflink", "rich", "confluent_kafka", "redis", "fastavro", "scipy", "matplotlib"]
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from keepline.jobs.stack.flink import python_path
+from keepline.jobs.cluster.distribution import python_path
 from keepline.operators.jar import JVM, jar_path
 from keepline.schemas.packed import Frame, Record, frames, pack_frame, pack_record
 

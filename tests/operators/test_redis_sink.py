@@ -6,9 +6,9 @@ import pytest
 from confluent_kafka import Producer
 from redis import Redis
 
+from keepline.jobs.cluster.rest import FlinkRest
 from keepline.jobs.stack.ports import free_ports
 from keepline.jobs.stack.redis import EmbeddedRedis
-from keepline.jobs.stack.rest import FlinkRest
 from keepline.operators.kafka import exactly_once_sink, telemetry_source
 from keepline.operators.redis import RedisOptions, RedisView, redis_sink
 from keepline.operators.stream import customer_stream

@@ -11,8 +11,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from keepline.jobs.stack.flink import FlinkCluster, python_path
-from keepline.jobs.stack.process import StackError
+from keepline.jobs.cluster.distribution import python_path
+from keepline.jobs.cluster.rest import ClusterError
+from keepline.jobs.stack.flink import FlinkCluster
 
 # An endless job whose Python function runs in the TaskManager's embedded interpreter and imports our package there.
 JOB = """
@@ -88,14 +89,14 @@ def test_a_job_survives_a_killed_taskmanager(flink: FlinkCluster, tmp_path: Path
     finally:
         flink.rest.cancel(job)
     assert flink.rest.wait(job) == "CANCELED"
-    with pytest.raises(StackError, match="is CANCELED, not running"):
+    with pytest.raises(ClusterError, match="is CANCELED, not running"):
         flink.rest.wait_running(job)
 
 
 def test_a_script_that_fails_is_shown(flink: FlinkCluster, tmp_path: Path) -> None:
     script = tmp_path / "broken.py"
     script.write_text("raise SystemExit('no such option')\n")
-    with pytest.raises(StackError, match=r"(?s)submitted no job.*no such option"):
+    with pytest.raises(ClusterError, match=r"(?s)submitted no job.*no such option"):
         flink.submit(script)
 
 

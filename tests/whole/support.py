@@ -19,11 +19,11 @@ import pytest
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from redis import Redis
 
+from keepline.jobs.cluster.rest import FlinkRest
 from keepline.jobs.replay import retention as replay_retention
 from keepline.jobs.settings import RetentionSettings
 from keepline.jobs.stack.kafka import EmbeddedKafka
 from keepline.jobs.stack.ports import free_ports
-from keepline.jobs.stack.rest import FlinkRest
 from keepline.jobs.tail import records as tail
 from keepline.operators.spec import CHANNELS
 from keepline.schemas.records import to_json

@@ -1,0 +1,114 @@
+"""`keepline submit` and `keepline restore`: a job to a running Flink cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from keepline.jobs.cli import run
+from keepline.jobs.cli.flags import FLINK_URL, AsJson, FlinkUrl, with_settings_of
+
+LOCAL = ("show", "rest_port")
+"""Flags of `keepline run` that mean nothing on a cluster."""
+AllowLost = Annotated[bool, typer.Option("--allow-lost-state", help="Accept that state of an operator that is gone is left behind.")]
+Wait = Annotated[float, typer.Option(min=0, help="Seconds to wait until all tasks run; 0 does not wait.")]
+
+
+@with_settings_of(run.retention, LOCAL)
+def retention(
+    flink_url: FlinkUrl = FLINK_URL,
+    restore: Annotated[str | None, typer.Option(help="Where to go on: latest, or the URI of a checkpoint or savepoint.")] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Start without state though the job ran before: read everything again.")] = False,
+    allow_lost_state: AllowLost = False,
+    wait: Wait = 300.0,
+    as_json: AsJson = False,
+    config: Annotated[Path | None, typer.Option(help="Settings file. [default: keepline.toml, where there is one]")] = None,
+    **flags: Any,
+) -> None:
+    """Send the retention job to a Flink cluster, and wait until all its tasks run.
+
+    Takes the settings of `keepline run retention`. Refuses a second live job of the same name; and a start without state where the job
+    ran before, unless --restore or --fresh says what is meant.
+
+    Example: keepline submit retention --flink-url http://localhost:8081 --bootstrap-servers localhost:9092
+    """
+    from keepline.jobs import settings
+
+    wanted = settings.load({**flags, "restore": restore}, config=config)
+    _start("retention", wanted, flink_url, fresh=fresh, allow_lost_state=allow_lost_state, wait=wait, as_json=as_json)
+
+
+@with_settings_of(run.retention, LOCAL)
+def restore_retention(
+    source: Annotated[str, typer.Argument(metavar="JOB|URI|latest", help="What to go on from: a job's name or id, a URI, or latest.")],
+    flink_url: FlinkUrl = FLINK_URL,
+    stop: Annotated[bool, typer.Option("--stop", help="Stop the job first, with a savepoint, if it is live.")] = False,
+    allow_lost_state: AllowLost = False,
+    wait: Wait = 300.0,
+    as_json: AsJson = False,
+    config: Annotated[Path | None, typer.Option(help="Settings file. [default: keepline.toml, where there is one]")] = None,
+    **flags: Any,
+) -> None:
+    """Start the retention job from a savepoint or checkpoint, with what the settings and the code are now.
+
+    This is how a job gets a new model, new code or another parallelism: with --stop in one step. The settings come from the same
+    places as ever (flags, environment, keepline.toml); nothing is taken over from the job before.
+
+    Example: keepline restore retention keepline-retention --stop --parallelism 2
+    """
+    from keepline.jobs import settings
+    from keepline.jobs.cluster.rest import FlinkRest
+
+    wanted = settings.load({**flags, "restore": source}, config=config)
+    if "://" not in source and not source.startswith("file:") and source != "latest":
+        wanted = wanted.model_copy(update={"restore": _state_of(FlinkRest(flink_url), source, wanted, stop=stop)})
+    _start("retention", wanted, flink_url, allow_lost_state=allow_lost_state, wait=wait, as_json=as_json)
+
+
+def _say(as_json: bool) -> Callable[[str], None]:
+    return (lambda _: None) if as_json else lambda line: typer.echo(line, err=True)
+
+
+def _state_of(rest: Any, named: str, wanted: Any, *, stop: bool) -> str:
+    """URI of a job's state: a savepoint taken now if it is live, else the newest there is."""
+    from keepline.jobs.cluster.named import find
+    from keepline.jobs.cluster.rest import ENDED, ClusterError
+    from keepline.jobs.cluster.snapshots import folder_of, newest
+    from keepline.jobs.cluster.submit import folders, prepare
+
+    job = find(rest, named, ended=True)
+    if job["state"] not in ENDED:
+        if not stop:
+            msg = f"job {job['name']!r} is {job['state']}: add --stop to stop it with a savepoint first, or give the URI of a savepoint"
+            raise ClusterError(msg)
+        prepare("retention", wanted)  # before anything is stopped
+        directory = folder_of(folders(rest, wanted)[1], job["name"])
+        return str(rest.stop(job["jid"], directory))
+    found = newest(rest, job["name"], [folder_of(base, job["name"]) for base in folders(rest, wanted)])
+    if found is None:
+        msg = f"job {job['name']!r} left no checkpoint or savepoint that is still there; give a URI"
+        raise ClusterError(msg)
+    return found.uri
+
+
+def _start(kind: str, wanted: Any, flink_url: str, *, allow_lost_state: bool, wait: float, as_json: bool, fresh: bool = False) -> None:
+    import json
+
+    from keepline.jobs.cluster.rest import FlinkRest
+    from keepline.jobs.cluster.submit import Request, submit, wait_running
+
+    rest, say = FlinkRest(flink_url), _say(as_json)
+    done = submit(rest, Request(kind, wanted, wanted.restore, fresh, allow_lost_state), say)
+    if not as_json:
+        typer.echo(f"job {done.job} ({wanted.job_name})")
+    if wait:
+        wait_running(rest, done.job, wanted.parallelism, wait, say)
+    if as_json:
+        told = {"job": done.job, "name": wanted.job_name, "restored": done.restored or None, "state": rest.state(done.job), "url": rest.url}
+        typer.echo(json.dumps(told))
+        return
+    typer.echo(f"{'all tasks run' if wait else 'submitted'}; follow it: keepline status {wanted.job_name} --flink-url {rest.url}")
+    typer.echo(f"Flink's page: {rest.url}/#/job/{done.job}")

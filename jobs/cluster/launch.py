@@ -1,0 +1,51 @@
+"""What `flink run` starts for `keepline submit`: `launch.py JOB SETTINGS.toml [--unless-committed]`.
+
+Runs inside the client's JVM, where the Java Kafka client is: so the question whether the consumer group has read before is asked with
+the job's own properties.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from keepline.jobs.cluster.kinds import job_of, settings_of
+from keepline.operators.kafka_check import committed_offsets
+from keepline.schemas.errors import KeeplineError
+
+UNLESS_COMMITTED = "--unless-committed"
+
+
+class AlreadyReadError(KeeplineError):
+    """The consumer group has read these topics, and no savepoint says how far the state is."""
+
+
+def refuse_if_committed(settings: Any) -> None:
+    """Raises AlreadyReadError where the job's consumer group has committed offsets in its input topics."""
+    found = committed_offsets(settings.bootstrap_servers, settings.job_name, settings.topics, settings.kafka)
+    if found:
+        where = ", ".join(f"{topic} (up to offset {offset})" for topic, offset in sorted(found.items()))
+        msg = (
+            f"job {settings.job_name!r} ran before: its consumer group has read {where}, but no checkpoint or savepoint of it was found. "
+            "Give --restore URI to go on from one, or --fresh to read everything from the beginning again, which puts out everything again"
+        )
+        raise AlreadyReadError(msg)
+
+
+def main(arguments: list[str]) -> int:
+    """Submits the job; exit status 2, with one line, for what a user can put right."""
+    kind, path, *flags = arguments
+    try:
+        settings = settings_of(kind, Path(path))
+        if UNLESS_COMMITTED in flags:
+            refuse_if_committed(settings)
+        job_of(kind, settings).execute()
+    except KeeplineError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,133 @@
+"""Two versions of one job on the same TaskManagers: each runs its own code, side by side and after an upgrade from a savepoint.
+
+Version 2 is a copy of the sources with another offer in the policy. The TaskManagers have loaded version 1 by then.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from keepline.jobs.cluster.named import live as live_jobs
+from keepline.jobs.settings import RetentionSettings
+from keepline.jobs.stack.flink import FlinkCluster
+from keepline.jobs.stack.java import ROOT
+from keepline.jobs.stack.kafka import EmbeddedKafka
+from keepline.operators.jar import jar_path
+from tests.whole.history import whole_history
+from tests.whole.support import (
+    Outputs,
+    assert_equal,
+    drained,
+    environment,
+    flat,
+    live,
+    replayed,
+    send,
+    settings_file,
+    topics,
+    wait,
+)  # fmt: skip
+
+OLD, NEW = "10 % off the next three bills", "25 % off the next bill"
+
+
+class Version:
+    """The commands of a copy of the sources, with one text replaced."""
+
+    def __init__(self, folder: Path, flink: FlinkCluster, path: str, old: str, new: str) -> None:
+        self._flink, self._folder = flink, folder
+        ignore = shutil.ignore_patterns("jvm", "__pycache__", "target")
+        shutil.copytree(ROOT / "keepline", folder / "keepline", ignore=ignore)
+        file = folder / "keepline" / path
+        text = file.read_text(encoding="utf-8")
+        assert text.count(old) == 1
+        file.write_text(text.replace(old, new), encoding="utf-8")
+
+    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
+        places = {"PYTHONPATH": str(self._folder), "KEEPLINE_JAR": str(jar_path()), "KEEPLINE_FLINK_URL": self._flink.rest.url}
+        return subprocess.run(
+            [sys.executable, "-m", "keepline.jobs.cli.main", *words], capture_output=True, text=True, check=False, timeout=420,
+            env={key: value for key, value in environment().items() if not key.startswith("PYTEST_")} | places, cwd=self._folder,
+        )  # fmt: skip
+
+    def json(self, *words: str) -> Any:
+        done = self.run(*words, "--json")
+        assert done.returncode == 0, done.stdout + done.stderr + self._flink.logs()
+        return json.loads(done.stdout)
+
+
+def with_offer(outputs: Outputs, new: str) -> Outputs:
+    """As the other version would have made them: the offer's text is all that differs."""
+    changed = json.loads(json.dumps(outputs).replace(OLD, new))
+    return {channel: dict(records) for channel, records in changed.items()}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_each_runs_its_own_code(flink: FlinkCluster, kafka: EmbeddedKafka, model: Path, name: str, tmp_path: Path) -> None:
+    records = whole_history(seed=31, customers=60, partitions=2, per_day=300, silence=20)
+    topic, half = topics(kafka, name, 2), len(records) // 2
+    other = f"{name}-two"
+    topics(kafka, other, 2)
+    send(kafka, topic, records[:half])
+
+    def file(job_name: str) -> str:
+        return str(
+            settings_file(
+                tmp_path, job_name=job_name, bootstrap_servers=kafka.bootstrap_servers, topics=topic, output_prefix=job_name, redis_url="",
+                model=str(model), emit="every", idle_after="0s", checkpoint_interval="500ms",
+            )
+        )  # fmt: skip
+
+    files = {job_name: file(job_name) for job_name in (name, other)}
+    one = Version(tmp_path / "one", flink, "models/policy.py", OLD, OLD)
+    two = Version(tmp_path / "two", flink, "models/policy.py", OLD, NEW)
+    broken = Version(tmp_path / "broken", flink, "operators/customer.py", "from __future__", "import no_such_module\nfrom __future__")
+    try:
+        first = one.json("submit", "retention", "--config", files[name])
+        second = two.json("submit", "retention", "--config", files[other])
+        for job, job_name in ((first, name), (second, other)):
+            drained(kafka, flink.rest, job["job"], topic, job_name, 240)
+        codes = {status["name"]: status["code"] for status in two.json("status")}
+        assert codes[name] != codes[other]
+
+        before = replayed(RetentionSettings(model=model, emit="every"), records[:half], tmp_path / "half")
+        assert OLD in json.dumps(before)
+        assert_equal(live(kafka, name), before)
+        assert_equal(live(kafka, other), with_offer(before, NEW))
+
+        # Upgrade: version 2 goes on from version 1's savepoint, on TaskManagers that have run version 1.
+        send(kafka, topic, records[half:])
+        upgraded = two.json("restore", "retention", name, "--stop", "--config", files[name])
+        assert "savepoint" in upgraded["restored"]
+        drained(kafka, flink.rest, upgraded["job"], topic, name, 240)
+        whole = replayed(RetentionSettings(model=model, emit="every"), records, tmp_path / "whole")
+        found = live(kafka, name)
+        assert_equal(with_offer(found, NEW), with_offer(whole, NEW))
+        offers = {record["offer"] for record in flat(found["interventions"])}
+        assert {OLD, NEW} <= offers, offers
+        assert_equal(live(kafka, other), with_offer(whole, NEW))
+
+        # Code that cannot be loaded fails its own job at once, with the reason, and nobody else's.
+        two.json("stop", other, "--cancel")
+        refused = broken.run("submit", "retention", "--config", files[other], "--fresh")
+        assert refused.returncode == 2
+        assert "cannot start" in refused.stderr, refused.stderr
+        assert "no_such_module" in refused.stderr
+        assert not live_jobs(flink.rest, other)
+        wait("the upgraded job runs on", lambda: flink.rest.all_running(upgraded["job"]))
+    except BaseException:
+        print(flink.logs())
+        raise
+    finally:
+        for job_name in (name, other):
+            for job in live_jobs(flink.rest, job_name):
+                flink.rest.cancel(job["jid"])
+                flink.rest.wait(job["jid"])
