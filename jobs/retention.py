@@ -170,7 +170,7 @@ def configuration(settings: RetentionSettings) -> Configuration:
         values["execution.state-recovery.path"] = settings.restore
     if not on_cluster():
         values |= local_values(settings)
-    for key, value in values.items():
+    for key, value in {**values, **settings.flink}.items():
         conf.set_string(key, value)
     return conf
 

@@ -36,7 +36,7 @@ NOT_SETTINGS = frozenset(
 PRETRAINED = Path(__file__).resolve().parent.parent / "models" / "pretrained" / "churn" / "1"
 SECRET = re.compile(r"password|secret|sasl\.jaas\.config|token|credential|user\.info|\.key$|\.pem$", re.IGNORECASE)
 MASK = "******"
-PROPERTIES = ("kafka", "registry")
+PROPERTIES = ("kafka", "registry", "flink")
 """Settings that pass a client's own properties through."""
 URLS = ("redis_url", "registry_url")
 SERVER = re.compile(r"[^\s,]+:\d{1,5}", re.ASCII)
@@ -84,6 +84,7 @@ class JobSettings(BaseModel):
     rest_port: int = Field(8081, ge=0, le=65535, description="Flink's page in a local run; 0 picks a free port")
     metrics_port: int = Field(0, ge=0, le=65535, description="Prometheus metrics of a local run, on /metrics; 0 for none")
     kafka: dict[str, str] = Field(default_factory=dict, description="Kafka client properties, passed through")
+    flink: dict[str, str] = Field(default_factory=dict, description="Flink settings of the job, over its own")
     registry_url: str = Field("", description='schema registry, for values with a schema id; "" for none')
     registry: dict[str, str] = Field(default_factory=dict, description="schema registry client properties, passed through")
     unknown_id_ttl: Duration = Field(30_000, description="a schema id that the registry does not know is asked again after this")

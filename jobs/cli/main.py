@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from keepline.jobs.cli import demo, doctor, errors, features, layout, predict, produce, replay, run, status, stop, submit, tail, train
+from keepline.jobs.cli import conf, demo, doctor, errors, features, layout, predict, produce, replay, run, status, stop, submit, tail, train
 
 # \b keeps the lines of a paragraph as they are: an example is there to be copied.
 EXAMPLE = "\b\nExample:\n  "
@@ -46,6 +46,7 @@ _add(
     submit.retention,
     "Score customers as their events arrive.",
 )
+_add(app, "conf", conf.conf, "Print Flink's config.yaml for a purpose.")
 _add(app, "status", status.status, "The jobs of a Flink cluster.")
 _add(app, "savepoint", stop.savepoint, "Save a job's state, and let it go on.")
 _add(app, "stop", stop.stop, "Stop a job with a savepoint.")

@@ -33,6 +33,7 @@ def retention(
     rest_port: Annotated[int | None, Flag(help="Flink's page in a local run. [default: 8081]")] = None,
     metrics_port: Annotated[int | None, Flag(help="Prometheus metrics of a local run; 0 for none. [default: 0]")] = None,
     kafka: Annotated[list[str] | None, Flag(help="A Kafka client property, name=value; may be repeated.")] = None,
+    flink: Annotated[list[str] | None, Flag(help="A Flink setting of the job, name=value; may be repeated.")] = None,
     registry_url: Annotated[str | None, Flag(help="Schema registry, for values with a schema id.")] = None,
     registry: Annotated[list[str] | None, Flag(help="A schema registry client property, name=value; may be repeated.")] = None,
     unknown_id_ttl: Annotated[str | None, Flag(help="An id unknown to the registry is asked again after this. [default: 30s]")] = None,

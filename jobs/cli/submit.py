@@ -11,7 +11,7 @@ import typer
 from keepline.jobs.cli import run
 from keepline.jobs.cli.flags import FLINK_URL, AsJson, FlinkUrl, with_settings_of
 
-LOCAL = ("show", "rest_port")
+LOCAL = ("show", "rest_port", "metrics_port")
 """Flags of `keepline run` that mean nothing on a cluster."""
 AllowLost = Annotated[bool, typer.Option("--allow-lost-state", help="Accept that state of an operator that is gone is left behind.")]
 Wait = Annotated[float, typer.Option(min=0, help="Seconds to wait until all tasks run; 0 does not wait.")]

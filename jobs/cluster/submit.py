@@ -115,8 +115,7 @@ def submit(rest: FlinkRest, request: Request, say: Say = lambda _: None) -> Subm
     refuse_beside(rest, request.settings.job_name)
     state = source_of_state(rest, request)
     checkpoints, savepoints = folders(rest, request.settings)
-    files = {name: value.resolve() for name, value in request.settings if isinstance(value, Path)}  # the client works in another folder
-    settings = request.settings.model_copy(update={**files, "restore": state, "checkpoint_dir": checkpoints})
+    settings = absolute(request.settings).model_copy(update={"restore": state, "checkpoint_dir": checkpoints})
     say(f"submitting {settings.job_name} to {rest.url}" + (f", from {state}" if state else ""))
     options = {**address(rest.url), **request.flink}
     if savepoints:
@@ -134,6 +133,17 @@ def submit(rest: FlinkRest, request: Request, say: Say = lambda _: None) -> Subm
         flags = [] if state or request.fresh else [launch.UNLESS_COMMITTED]
         job = flink_run(launch.__file__, request.kind, str(file), *flags, settings=options)
     return Submitted(job, state)
+
+
+def absolute(settings: Any) -> Any:
+    """The settings with whole paths: the client works in another folder."""
+    found: dict[str, Any] = {name: value.resolve() for name, value in settings if isinstance(value, Path)}
+    found |= {
+        name: tuple(path.resolve() for path in value)
+        for name, value in settings
+        if isinstance(value, tuple) and value and all(isinstance(each, Path) for each in value)
+    }
+    return settings.model_copy(update=found)
 
 
 def as_toml(settings: Any) -> str:

@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
+from keepline.jobs.cluster import profiles
 from keepline.jobs.cluster.client import address, flink_run
 from keepline.jobs.cluster.distribution import flink_home, link_conf, link_lib, python_path
 from keepline.jobs.cluster.rest import FlinkRest
@@ -31,7 +32,8 @@ class FlinkCluster:
 
     Args:
         taskmanagers: how many to start, one slot each.
-        settings: Flink settings that add to or replace flink-conf/config.yaml.
+        settings: Flink settings that add to or replace flink-conf/config.yaml and the profile.
+        profile: one of flink-conf/, such as "throughput".
         folder: for settings, logs, checkpoints; a temporary one, removed at the end, where not given.
 
     Attributes:
@@ -40,7 +42,14 @@ class FlinkCluster:
         metrics: where Prometheus would read each process ("jobmanager", and the TaskManagers' resource ids), by its name.
     """
 
-    def __init__(self, *, taskmanagers: int = 1, settings: Mapping[str, str] | None = None, folder: Path | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        taskmanagers: int = 1,
+        settings: Mapping[str, str] | None = None,
+        profile: str | None = None,
+        folder: Path | None = None,
+    ) -> None:
         self._temporary = folder is None
         self.folder = folder or process.folder("flink")
         self._wanted = taskmanagers
@@ -49,6 +58,7 @@ class FlinkCluster:
         self.checkpoints = (self.folder / "checkpoints").as_uri()
         self.savepoints = (self.folder / "savepoints").as_uri()
         self._settings = {
+            **(profiles.settings_of(profile) if profile else {}),
             "jobmanager.rpc.address": ports.HOST,
             "jobmanager.rpc.port": str(rpc),
             "jobmanager.bind-host": ports.HOST,
@@ -70,7 +80,7 @@ class FlinkCluster:
     def start(self) -> Self:
         """Starts all processes; returns when every TaskManager is registered. Raises StackError with the log's end."""
         self._prepare()
-        self._jobmanager = self._child("jobmanager", "jobmanager.sh", self._settings)
+        self._jobmanager = self._launch_jobmanager()
         for index in range(self._wanted):
             self._launch(index)
         self._jobmanager.wait_until(self.rest.answers, START_TIMEOUT)
@@ -96,12 +106,15 @@ class FlinkCluster:
             "PYTHONPATH": python_path(),
         }
 
-    def _child(self, name: str, script: str, settings: Mapping[str, str]) -> Child:
+    def _launch_jobmanager(self) -> Child:
+        return self._child("jobmanager", "jobmanager.sh", self._settings)
+
+    def _child(self, name: str, script: str, settings: Mapping[str, str], *words: str) -> Child:
         (port,) = ports.free_ports(1)
         self.metrics[name] = f"http://{ports.HOST}:{port}/metrics"
         settings = {**settings, "metrics.reporter.prom.port": str(port)}
         options = [part for key, value in settings.items() for part in ("-D", f"{key}={value}")]
-        command: list[str | Path] = [flink_home() / "bin" / script, "start-foreground", *options]
+        command: list[str | Path] = [flink_home() / "bin" / script, "start-foreground", *options, *words]
         owned = self.folder if self._temporary else None
         return Child(name, command, self.folder / "log" / f"{name}.log", env=self._env(), owned=owned)
 

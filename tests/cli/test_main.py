@@ -17,7 +17,7 @@ PROGRAM = Path(sys.executable).with_name("keepline")
 COMMANDS = [
     (), ("doctor",), ("demo",), ("run", "retention"), ("train", "churn"), ("predict",), ("produce",), ("tail",),
     ("features", "churn"), ("features", "layout"), ("replay", "retention"), ("submit", "retention"),
-    ("status",), ("savepoint",), ("stop",), ("restore", "retention"),
+    ("conf",), ("status",), ("savepoint",), ("stop",), ("restore", "retention"),
 ]  # fmt: skip
 GROUPS = [("run",), ("train",), ("features",), ("replay",), ("submit",), ("restore",)]
 HEAVY = ["numpy", "numba", "pandas", "sklearn", "pyflink", "rich", "confluent_kafka", "redis", "fastavro", "scipy", "matplotlib"]

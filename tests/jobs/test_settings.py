@@ -21,7 +21,7 @@ IN_HELP = {  # how a default is told, where it is not the value itself
     "redis_ttl": "0s", "model": "the committed one", "cooldown": "30d", "disorder": "1h", "idle_after": "60s", "checkpoint_interval": "1s",
     "checkpoint_dir": "the cluster's own", "topics": "telemetry", "unknown_id_ttl": "30s",
 }  # fmt: skip
-WITHOUT_DEFAULT_IN_HELP = {"currency", "restore", "bounded", "kafka", "registry_url", "registry", "writer_schemas"}
+WITHOUT_DEFAULT_IN_HELP = {"currency", "restore", "bounded", "kafka", "registry_url", "registry", "writer_schemas", "flink"}
 EVERY = {
     "bootstrap_servers": ("a:1,b:2", "a:1,b:2"), "topics": ("x, y", ("x", "y")), "output_prefix": ("out", "out"),
     "redis_url": ("rediss://h:1/2", "rediss://h:1/2"), "redis_ttl": ("2h", 7_200_000), "model": ("m", Path("m")), "job_name": ("j", "j"),
@@ -30,7 +30,7 @@ EVERY = {
     "state_backend": ("rocksdb", "rocksdb"), "restore": ("file:///s", "file:///s"), "bounded": ("true", True), "rest_port": ("0", 0),
     "kafka": ('{"a.b": "c"}', {"a.b": "c"}), "registry": ('{"a.b": "c"}', {"a.b": "c"}),
     "registry_url": ("https://h:1", "https://h:1"), "unknown_id_ttl": ("1m", 60_000), "writer_schemas": ("a, b", (Path("a"), Path("b"))),
-    "metrics_port": ("9249", 9249),
+    "metrics_port": ("9249", 9249), "flink": ('{"a.b": "c"}', {"a.b": "c"}),
 }  # fmt: skip
 
 

@@ -12,13 +12,16 @@ from typing import Any
 import pytest
 import yaml
 
+from keepline.jobs.cluster.profiles import flat, whole
+from keepline.jobs.settings import load
 from keepline.jobs.stack.kafka import SETTINGS
 from keepline.operators.jar import JarError, jar_path
+from keepline.operators.spec import CHANNELS
 
 ROOT = Path(__file__).resolve().parents[2]
 POM = "{http://maven.apache.org/POM/4.0.0}"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-LOCKED = dict(re.findall(r"^([a-z0-9-]+)==(\S+)", (ROOT / "requirements.lock").read_text(), re.M))
+LOCKED = dict(re.findall(r"^([a-z0-9.-]+)==(\S+)", (ROOT / "requirements.lock").read_text(), re.M))
 
 
 def compose() -> dict[str, Any]:
@@ -42,7 +45,7 @@ def test_kafka_has_one_version() -> None:
 
 def test_keepline_has_one_version() -> None:
     assert compose()["job"]["image"] == f"keepline:{PROJECT['version']}"
-    for path in ("operators/jvm/pom.xml", "operators/jvm/broker/pom.xml"):
+    for path in ("operators/jvm/pom.xml", "operators/jvm/broker/pom.xml", "docker/kubernetes/pom.xml"):
         assert ElementTree.parse(ROOT / path).getroot().findtext(f"{POM}version") == PROJECT["version"]
 
 
@@ -71,20 +74,70 @@ def test_the_image_is_built_as_setup_builds() -> None:
         "python:3.11-bookworm",
         "python:3.11-slim-bookworm",
     ]
-    assert re.findall(r"^USER (\S+)", dockerfile, re.M) == ["keepline"], "the job must not run as root"
-    for source in re.findall(r"^COPY (?!--from)(.+) \S+$", dockerfile, re.M):
+    assert re.findall(r"^USER (\S+)", dockerfile, re.M) == ["10001"], "the job must not run as root"
+    assert "--uid 10001 keepline" in dockerfile
+    assert "uv pip install --no-cache --constraint requirements.lock" in dockerfile, "uv refuses what has another hash than the lock file"
+    for source in re.findall(r"^COPY (?!--from)(?:--chmod=\d+ )?(.+) \S+$", dockerfile, re.M):
         for path in source.split():
             assert (ROOT / path).exists(), path
 
 
 def test_compose_runs_the_whole_stack_with_the_embedded_brokers_promises() -> None:
     services = compose()
-    assert set(services) == {"kafka", "redis", "jobmanager", "taskmanager", "job"}
+    assert set(services) == {"kafka", "redis", "topics", "jobmanager", "taskmanager", "job", "keepline"}
     for name, service in services.items():
         assert set(service.get("depends_on", {})) <= set(services), name
     environment = services["kafka"]["environment"]
     for setting in ("log.retention.ms", "log.message.timestamp.after.max.ms", "transaction.state.log.min.isr"):
         assert str(environment["KAFKA_" + setting.upper().replace(".", "_")]) == SETTINGS[setting]
+
+
+def test_compose_waits_for_what_is_ready_and_opens_nothing_to_others() -> None:
+    services = compose()
+    for name, service in services.items():
+        for wanted, how in service.get("depends_on", {}).items():
+            ends = how["condition"] == "service_completed_successfully"
+            assert ends or (how["condition"] == "service_healthy" and "healthcheck" in services[wanted]), (name, wanted)
+        assert all(port.startswith("127.0.0.1:") for port in service.get("ports", [])), name
+        if service["image"].startswith("keepline:"):
+            assert service["security_opt"] == ["no-new-privileges:true"]
+            assert service["cap_drop"] == ["ALL"]
+            assert "user" not in service
+
+
+def test_compose_creates_the_jobs_topics_and_submits_with_its_settings() -> None:
+    services = compose()
+    settings = load({}, environment={name: str(value) for name, value in services["job"]["environment"].items()})
+    script = services["topics"]["command"][0].replace("$$", "$")
+    subprocess.run(["bash", "-n", "-c", script], check=True)
+    (each,) = re.findall(r"for each in (.*?);", script)
+    made = {"telemetry", "retention.scores", *(f"retention.{name}" for name in each.split())}
+    assert made == {*settings.topics, *(f"{settings.output_prefix}.{channel}" for channel in CHANNELS)}
+    assert services["job"]["environment"]["KEEPLINE_FLINK_URL"] == "http://jobmanager:8081"
+    asked = [*services["keepline"]["entrypoint"][1:], *services["keepline"]["command"]]
+    for words in (asked, ["keepline", "submit", "retention", "--help"]):
+        done = subprocess.run([Path(sys.executable).with_name(words[0]), *words[1:]], capture_output=True, text=True, check=False)
+        assert (done.returncode, "Usage" in done.stdout) == (0, True), done.stderr
+
+
+def test_the_images_entrypoint_runs_what_it_is_given(tmp_path: Path) -> None:
+    """The script itself, with folders of its own in place of the image's."""
+    script = (ROOT / "docker" / "entrypoint.sh").read_text().replace("/opt/flink/numba", str(tmp_path / "compiled"))
+    (tmp_path / "compiled").mkdir()
+    (tmp_path / "compiled" / "kernel").write_text("k")
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "tini").write_text('#!/bin/bash\nshift\nexec "$@"\n')
+    (tmp_path / "bin" / "tini").chmod(0o755)
+    (tmp_path / "conf").mkdir()
+    env = {
+        "PATH": f"{tmp_path / 'bin'}:{Path(sys.executable).parent}:/usr/bin:/bin", "KEEPLINE_NUMBA_CACHE": str(tmp_path / "cache"),
+        "KEEPLINE_PROFILE": "throughput", "FLINK_CONF_DIR": str(tmp_path / "conf"),
+    }  # fmt: skip
+    done = subprocess.run(["bash", "-c", script, "entrypoint", "bash", "-c", "echo $0 ${KEEPLINE_PROFILE:-none}", "a b"], env=env,
+                          capture_output=True, text=True, check=True)  # fmt: skip
+    assert done.stdout == "a b none\n"
+    assert (tmp_path / "cache" / "kernel").read_text() == "k"
+    assert flat(yaml.safe_load((tmp_path / "conf" / "config.yaml").read_text())) == whole("throughput")
 
 
 def test_flinks_settings_keep_what_the_interpreter_needs() -> None:
