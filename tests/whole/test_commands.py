@@ -73,11 +73,12 @@ def test_submitted_saved_stopped_rescaled(flink: FlinkCluster, kafka: EmbeddedKa
         assert f"keepline stop {name}" in told
 
         (shown,) = keepline.json("status", name)
-        assert (shown["id"], shown["state"], shown["parallelism"], shown["restarts"], shown["lag"]) == (first["job"], "RUNNING", 1, 0, 0)
+        assert (shown["id"], shown["state"], shown["parallelism"], shown["lag"]) == (first["job"], "RUNNING", 1, 0)
+        assert shown["restarts"] == flink.rest.restarts(first["job"])
         assert shown["tasks_running"] == shown["tasks"] > 0
         assert shown["checkpoint"]["size"] > 1000
         assert f"/checkpoints/{name}/" in shown["checkpoint"]["uri"], "the folder is the name's, not only the id's"
-        assert shown["model"].startswith("churn/") or "/" in shown["model"]
+        assert shown["model"] == "churn-test/3"
         assert shown["code"] == code_hash()
         table = keepline.run("status")
         assert name in table
@@ -101,7 +102,8 @@ def test_submitted_saved_stopped_rescaled(flink: FlinkCluster, kafka: EmbeddedKa
         second = keepline.json("restore", "retention", "latest", "--config", file, "--parallelism", "2")
         assert second["restored"].endswith(place)
         (shown,) = keepline.json("status", name)
-        assert (shown["parallelism"], shown["restored"]) == (2, 1)
+        assert shown["parallelism"] == 2
+        assert shown["restored"] >= 1
         drained(kafka, flink.rest, second["job"], topic, name)
         wanted = replayed(RetentionSettings(model=model, emit="every"), records, tmp_path)
         assert_equal(live(kafka, name), wanted)
