@@ -21,7 +21,7 @@ from keepline.operators.spec import CHANNELS
 ROOT = Path(__file__).resolve().parents[2]
 POM = "{http://maven.apache.org/POM/4.0.0}"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-LOCKED = dict(re.findall(r"^([a-z0-9.-]+)==(\S+)", (ROOT / "requirements.lock").read_text(), re.M))
+LOCKED = dict(re.findall(r"^([a-z0-9-]+)==(\S+)", (ROOT / "requirements.lock").read_text(), re.M))
 
 
 def compose() -> dict[str, Any]:
@@ -54,7 +54,7 @@ def test_the_lock_file_holds_every_requirement_with_hashes_and_no_address() -> N
     assert "://" not in text
     assert "--index-url" not in text
     for requirement in PROJECT["dependencies"]:
-        assert re.split(r"[<>=\[ ]", requirement)[0] in LOCKED
+        assert re.split(r"[<>=\[ ]", requirement)[0].replace(".", "-") in LOCKED  # the lock file spells names canonically
     for entry in re.split(r"\n(?=\S)", text):
         assert entry.startswith("#") or "--hash=sha256:" in entry, entry
 
@@ -84,7 +84,7 @@ def test_the_image_is_built_as_setup_builds() -> None:
 
 def test_compose_runs_the_whole_stack_with_the_embedded_brokers_promises() -> None:
     services = compose()
-    assert set(services) == {"kafka", "redis", "topics", "jobmanager", "taskmanager", "job", "keepline"}
+    assert set(services) == {"kafka", "redis", "topics", "jobmanager", "taskmanager", "job", "keepline", "prometheus", "grafana"}
     for name, service in services.items():
         assert set(service.get("depends_on", {})) <= set(services), name
     environment = services["kafka"]["environment"]
@@ -103,6 +103,26 @@ def test_compose_waits_for_what_is_ready_and_opens_nothing_to_others() -> None:
             assert service["security_opt"] == ["no-new-privileges:true"]
             assert service["cap_drop"] == ["ALL"]
             assert "user" not in service
+
+
+def test_compose_watches_its_own_containers_with_the_files_of_monitoring() -> None:
+    services = compose()
+    folder = ROOT / "docker"
+    for name in ("prometheus", "grafana"):
+        assert services[name]["profiles"] == ["monitoring"]
+        for volume in services[name]["volumes"]:
+            assert (folder / volume.split(":")[0]).is_file(), volume
+    ours = yaml.safe_load((folder / "monitoring" / "prometheus.yml").read_text())
+    theirs = yaml.safe_load((ROOT / "monitoring" / "prometheus.yml").read_text())
+    assert ours["rule_files"] == theirs["rule_files"] == ["alerts.yml"]
+    (job,), (example,) = ours["scrape_configs"], theirs["scrape_configs"]
+    assert job["job_name"] == example["job_name"]
+    for target in job["static_configs"][0]["targets"]:
+        service, port = target.split(":")
+        assert f"-Dmetrics.reporter.prom.port={port}" in services[service]["command"]
+    (source,) = yaml.safe_load((folder / "monitoring" / "datasource.yml").read_text())["datasources"]
+    assert source["type"] == "prometheus"
+    assert source["url"].split("//")[1].split(":")[0] in services
 
 
 def test_compose_creates_the_jobs_topics_and_submits_with_its_settings() -> None:
