@@ -6,7 +6,6 @@ OUT.rejected.jsonl with its line, and the rest makes the rows (features/rows.py)
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,46 +14,14 @@ import numpy as np
 
 from keepline.features import query
 from keepline.features.plan import compile as compile_plan
-from keepline.features.rows import BOUNDS, EventBatch, compute_rows, known_customers, scan
+from keepline.features.rows import BOUNDS, EventBatch, Rows, arrange, compute_rows, known_customers, scan
 from keepline.features.sets import feature_set
-from keepline.schemas.encode import Ok
-from keepline.schemas.files import read_events
+from keepline.schemas.blocks import TYPE_IDS, EventBlock, concatenate
+from keepline.schemas.files import read_blocks
 from keepline.schemas.messages import message
 from keepline.schemas.records import to_json
 from keepline.schemas.sources import Progress
 from keepline.schemas.status import DUPLICATE, OK, Reason
-
-
-class _Events:
-    """All readable events in one buffer, with where each came from; the unreadable ones as reported."""
-
-    def __init__(self) -> None:
-        self.buffer = bytearray()
-        self.lengths, self.files, self.numbers, self.types = array("q"), array("i"), array("q"), array("b")
-        self.names: dict[str, int] = {}
-        self.rejected: list[tuple[int, int, dict[str, Any]]] = []
-
-    def read(self, paths: Sequence[Path], type_name: str | None, progress: Progress | None) -> _Events:
-        for line in read_events(paths, type_name, progress):
-            file = self.names.setdefault(line.file, len(self.names))
-            if isinstance(line.event, Ok):
-                self.buffer += line.event.value
-                self.lengths.append(len(line.event.value))
-                self.files.append(file)
-                self.numbers.append(line.number)
-                self.types.append(line.event.type_id)
-            else:
-                self.reject(file, line.number, line.event.reason.name, line.event.message)
-        return self
-
-    def reject(self, file: int, number: int, reason: str, why: str) -> None:
-        """Notes a line that makes no row."""
-        self.rejected.append((file, number, {"line": number, "reason": reason, "message": why}))
-
-    def batch(self) -> EventBatch:
-        """The events as the kernels take them."""
-        lengths = np.array(self.lengths, np.int64)
-        return EventBatch(np.frombuffer(self.buffer or b"\0", np.uint8), np.cumsum(lengths) - lengths, lengths)
 
 
 def compute(
@@ -66,35 +33,42 @@ def compute(
     if asked is None:
         query.parse_time(at)
     plan = compile_plan(feature_set(set_name))
-    events = _Events().read(paths, type_name, progress)
-    batch = events.batch()
+    names, blocks = read_blocks(paths, type_name, progress)
+    events = concatenate(list(blocks))
+    batch = EventBatch(events.buffer, events.offsets, events.lengths)
     found = scan(batch)
-    queries = asked or query.everyone(known_customers(batch, found), at)
-    rows = compute_rows(plan, batch, queries.customer_ids, queries.at, found=found)
-    for i in np.flatnonzero((rows.status != OK) & (rows.status < DUPLICATE)).tolist():
-        start = int(batch.offsets[i])
-        value = batch.buffer[start : start + int(batch.lengths[i])].tobytes()
-        why = message(int(rows.status[i]), events.types[i], int(rows.field[i]), value, bounds=BOUNDS)
-        events.reject(events.files[i], events.numbers[i], Reason(int(rows.status[i])).name, why)
+    groups = arrange(found)
+    queries = asked or query.everyone(known_customers(batch, groups), at)
+    rows = compute_rows(plan, batch, queries.customer_ids, queries.at, found=found, groups=groups)
     query.write_rows(out, queries, plan.meta.names, rows.x)
-    rejected = out.with_name(out.name + ".rejected.jsonl")
-    _write_rejected(rejected, events)
+    rejected = _rejected(events, rows)
+    file = out.with_name(out.name + ".rejected.jsonl")
+    _write_rejected(file, names, rejected)
     return {
         "rows": len(rows.x),
-        "events": len(events.lengths),
-        "rejected": len(events.rejected),
+        "events": len(events),
+        "rejected": len(rejected),
         "duplicate": rows.duplicates,
         "late": rows.late,
-        "rejected_file": str(rejected) if events.rejected else None,
+        "rejected_file": str(file) if rejected else None,
     }
 
 
-def _write_rejected(path: Path, events: _Events) -> None:
-    """The rejected lines in their order; with several files each line says its file. No file where there are none."""
-    if not events.rejected:
+def _rejected(events: EventBlock, rows: Rows) -> list[tuple[int, int, dict[str, Any]]]:
+    """(file, line, what is said of it) of each line that makes no row, in their order."""
+    found = [(line.file, line.number, line.why.reason.name, line.why.message) for line in events.rejected]
+    for i in np.flatnonzero((rows.status != OK) & (rows.status < DUPLICATE)).tolist():
+        value, status = events.value(i), int(rows.status[i])
+        why = message(status, TYPE_IDS[value[2:10]], int(rows.field[i]), value, bounds=BOUNDS)
+        found.append((int(events.files[i]), int(events.numbers[i]), Reason(status).name, why))
+    return [(file, number, {"line": number, "reason": reason, "message": why}) for file, number, reason, why in sorted(found)]
+
+
+def _write_rejected(path: Path, names: Sequence[str], rejected: Sequence[tuple[int, int, dict[str, Any]]]) -> None:
+    """With several files each line says its file. No file where there are none."""
+    if not rejected:
         path.unlink(missing_ok=True)
         return
-    names = list(events.names)
     with path.open("w", encoding="utf-8") as file:
-        for place, _, entry in sorted(events.rejected, key=lambda item: item[:2]):
+        for place, _, entry in rejected:
             file.write(to_json({"file": names[place], **entry} if len(names) > 1 else entry) + "\n")

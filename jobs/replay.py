@@ -7,82 +7,117 @@ each. In dead letters and late events the topic is the file's name and the offse
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from keepline.features.query import QueryError, parse_time
 from keepline.jobs.operator_spec import operator_spec
+from keepline.jobs.scorelines import ScoreLines
 from keepline.jobs.settings import RetentionSettings
 from keepline.operators import stats
 from keepline.operators.host import HostOperator
 from keepline.operators.spec import CHANNELS, OperatorSpec
-from keepline.schemas.encode import Rejected
+from keepline.schemas import packed
+from keepline.schemas.blocks import EventBlock, RejectedLine
 from keepline.schemas.errors import KeeplineError
-from keepline.schemas.files import Line, find_files, read_events
-from keepline.schemas.packed import DEAD_LETTERS, LATE_EVENTS, MAX_VALUE, Frame, Record, pack_record
+from keepline.schemas.files import read_blocks
+from keepline.schemas.packed import DEAD_LETTERS, LATE_EVENTS, MAX_VALUE, SCORES
 from keepline.schemas.records import to_json, to_record
 from keepline.schemas.sources import Progress
 
-Write = Callable[[int, dict[str, Any]], None]
-"""Takes a channel and a record for it."""
+BATCH = 2048
+"""Events of one call of the kernel."""
 
 
 class ReplayError(KeeplineError):
     """A replay that cannot be begun as asked."""
 
 
-class Replay:
-    """Lines in, records out, through `write(channel, record)`. Files are numbered, and travel as partitions through the operator."""
+class Outputs:
+    """The five files in a folder, JSON Lines; dead letters and late events name their file and line in the place of topic and offset."""
 
-    def __init__(self, spec: OperatorSpec, write: Write, batch: int = 256, wall_ms: int = 0) -> None:
-        """As HostOperator."""
+    def __init__(self, folder: Path, names: Sequence[str]) -> None:
+        """`names` are those of the event files, by the partition that their records carry."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self.written = dict.fromkeys(CHANNELS, 0)
+        self._names = names
+        self._scores = ScoreLines()
+        with ExitStack() as stack:
+            self._files = [stack.enter_context((folder / f"{name}.jsonl").open("wb")) for name in CHANNELS]
+            self._stack = stack.pop_all()
+
+    def __enter__(self) -> Outputs:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def frames(self, buffer: NDArray[np.uint8]) -> None:
+        """A buffer full of frames."""
+        lines, count, others = self._scores.take(buffer)
+        self._files[SCORES].write(lines)
+        self.written[CHANNELS[SCORES]] += count
+        for start in others:
+            frame = next(packed.frames(buffer[start : start + int(buffer[start : start + 4].view("<u4")[0])].tobytes()))
+            record = to_record(frame.value)[1]
+            if frame.channel in (DEAD_LETTERS, LATE_EVENTS):
+                record["topic"], record["partition"] = self._names[record["partition"]], 0
+            self.record(frame.channel, record)
+
+    def record(self, channel: int, record: dict[str, Any]) -> None:
+        """One record."""
+        self._files[channel].write(to_json(record).encode() + b"\n")
+        self.written[CHANNELS[channel]] += 1
+
+
+class Replay:
+    """Blocks of events in, records out. Files are numbered, and travel as partitions through the operator."""
+
+    def __init__(self, spec: OperatorSpec, names: Sequence[str], out: Outputs, wall_ms: int = 0, batch: int = BATCH) -> None:
+        """As HostOperator; `names` as Outputs."""
         self.operator = HostOperator(spec, batch, wall_ms)
-        self._write = write
+        self._names, self._out = names, out
         self._bound = spec.bound_ms
         # Event times that move the watermark, as in the live job: those that an event may have.
         self._oldest, self._end = spec.min_time_ms, spec.max_time_ms
         if wall_ms:
             self._end = min(self._end, wall_ms + spec.ahead_ms + 1)
-        self._files: dict[str, int] = {}
         self._newest = -(1 << 62)
         self.events = 0
-        self.unreadable = 0
 
-    def line(self, line: Line) -> None:
-        """One line of a file."""
-        event = line.event
-        if isinstance(event, Rejected):
-            self.unreadable += 1
-            self._out(self.operator.flush())
-            self._write(DEAD_LETTERS, dead_line(line, event))
-            return
-        self.events += 1
-        time = event.event_time
-        if self._newest < time < self._end and time >= self._oldest:
-            self._newest = time
-        key = event.customer_id.encode()
-        file = self._files.setdefault(line.file, len(self._files))
-        record = Record(key, event.value, 0, file, line.number, time, 0, time)
-        self._out(self.operator.add(key, pack_record(record)))
+    def block(self, block: EventBlock) -> None:
+        """Events and, in their places, the lines that are none."""
+        times = block.times[(block.times >= self._oldest) & (block.times < self._end)]
+        self._newest = max(self._newest, int(times.max(initial=self._newest)))
+        self.events += len(block)
+        done = 0
+        for line in block.rejected:
+            if line.at > done:
+                self._run(block.select(slice(done, line.at)))
+                done = line.at
+            self._out.record(DEAD_LETTERS, dead_line(self._names[line.file], line))
+        self._run(block.select(slice(done, None)) if done else block)
+
+    def _run(self, block: EventBlock) -> None:
+        for frames in self.operator.run_block(block):
+            self._out.frames(frames)
 
     def end(self) -> None:
         """The end of the input: what the last watermark lets out of silent customers."""
-        self._out(self.operator.advance(self._newest - self._bound - 1))
-
-    def _out(self, frames: Iterable[Frame]) -> None:
-        for frame in frames:
-            record = to_record(frame.value)[1]
-            if frame.channel in (DEAD_LETTERS, LATE_EVENTS):
-                record["topic"], record["partition"] = list(self._files)[record["partition"]], 0
-            self._write(frame.channel, record)
+        for frames in self.operator.advance_block(self._newest - self._bound - 1):
+            self._out.frames(frames)
 
 
-def dead_line(line: Line, why: Rejected) -> dict[str, Any]:
-    """The dead letter of a line that is no event."""
+def dead_line(name: str, line: RejectedLine) -> dict[str, Any]:
+    """The dead letter of a line of a file that is no event."""
+    why = line.why
     return {
-        "topic": line.file,
+        "topic": name,
         "partition": 0,
         "offset": line.number,
         "timestamp": 0,
@@ -120,24 +155,16 @@ def retention(
 ) -> dict[str, Any]:
     """Replays the files into `out`; returns counts: events, customers, duplicate, written by file."""
     wall = wall_clock_ms(wall_clock)
-    find_files(paths)  # a wrong path is told before anything is written
+    events = read_blocks(paths, type_name, progress)  # a wrong path is told before anything is written
     spec = operator_spec(settings)
-    out.mkdir(parents=True, exist_ok=True)
-    written = dict.fromkeys(CHANNELS, 0)
-    with ExitStack() as stack:
-        files = [stack.enter_context((out / f"{name}.jsonl").open("w", encoding="utf-8")) for name in CHANNELS]
-
-        def write(channel: int, record: dict[str, Any]) -> None:
-            files[channel].write(to_json(record) + "\n")
-            written[CHANNELS[channel]] += 1
-
-        replay = Replay(spec, write, wall_ms=wall)
-        for line in read_events(paths, type_name, progress):
-            replay.line(line)
+    with Outputs(out, events.names) as outputs:
+        replay = Replay(spec, events.names, outputs, wall)
+        for block in events.blocks:
+            replay.block(block)
         replay.end()
     return {
         "events": replay.events,
-        "customers": len(replay.operator.states()),
+        "customers": replay.operator.customers(),
         "duplicate": int(replay.operator.kernel.stats[stats.DUPLICATES]),
-        "written": written,
+        "written": outputs.written,
     }

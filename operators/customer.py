@@ -151,6 +151,8 @@ class CustomerKernel:
         block = self._kept[k.BLOCK]
         start = address - block.ctypes.data
         state = block[start : start + self.state_size].view(np.int64)
+        if as_of < state[W_QUIET_UNTIL]:  # an earlier candidate of this call has had its decision
+            return
         candidate = policy.Candidate(
             customer_id=self._text(id_pos, id_len),
             event_id=self._text(ev_pos, ev_len),

@@ -13,12 +13,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from keepline.schemas.catalog import EVENT_TYPES
 from keepline.schemas.encode import Ok, Rejected
 
 BLOCK_EVENTS = 8192
 """Events of a block that is made line by line."""
 
 BEFORE_ALL = -(2**63)
+TYPE_IDS = {event.fingerprint: event.id for event in EVENT_TYPES}
+"""Of a value, by its bytes 2 to 10."""
 
 Bytes = NDArray[np.uint8]
 Int64 = NDArray[np.int64]
@@ -108,20 +111,21 @@ def _packed(good: list[tuple[int, Ok]], bad: list[RejectedLine], file: int) -> E
 
 
 def concatenate(blocks: Sequence[EventBlock]) -> EventBlock:
-    """Blocks one after the other, as one block in one buffer."""
+    """Blocks one after the other, as one block in one buffer. Blocks over the same buffer go on sharing it."""
     if len(blocks) == 1:
         return blocks[0]
     if not blocks:
         return empty()
-    offsets, rejected, size, count = [], [], 0, 0
+    buffers = {id(block.buffer): block.buffer for block in blocks}
+    ends = np.cumsum([0, *(buffer.shape[0] for buffer in buffers.values())]).tolist()
+    starts = dict(zip(buffers, ends, strict=False))
+    rejected, count = [], 0
     for block in blocks:
-        offsets.append(block.offsets + size)
         rejected += [line._replace(at=line.at + count) for line in block.rejected]
-        size += block.buffer.shape[0]
         count += len(block)
     return EventBlock(
-        np.concatenate([block.buffer for block in blocks]),
-        np.concatenate(offsets),
+        np.concatenate(list(buffers.values())) if len(buffers) > 1 else blocks[0].buffer,
+        np.concatenate([block.offsets + starts[id(block.buffer)] for block in blocks]),
         np.concatenate([block.lengths for block in blocks]),
         np.concatenate([block.times for block in blocks]),
         np.concatenate([block.files for block in blocks]),

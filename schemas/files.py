@@ -12,8 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from keepline.schemas.blocks import BEFORE_ALL, EventBlock, of_lines
-from keepline.schemas.catalog import EVENT_TYPES, event_type
+from keepline.schemas.blocks import BEFORE_ALL, TYPE_IDS, EventBlock, of_lines
+from keepline.schemas.catalog import event_type
 from keepline.schemas.encode import Ok, Rejected
 from keepline.schemas.errors import FileError
 from keepline.schemas.merge import BUDGET, merged
@@ -22,8 +22,6 @@ from keepline.schemas.sources import Progress, Source, find_files, kind_of, tota
 from keepline.schemas.textfiles import read_text
 
 __all__ = ["Blocks", "Line", "Progress", "Source", "find_files", "read_blocks", "read_events", "total_bytes"]
-
-_TYPE_IDS = {event.fingerprint: event.id for event in EVENT_TYPES}
 
 
 class Blocks(NamedTuple):
@@ -115,5 +113,5 @@ def _lines(found: Blocks) -> Iterator[Line]:
                 value = block.value(i)
                 customer = peek(value)[0] or b""
                 # A file's text may hold what no id can: the decoder refuses it later.
-                event = Ok(_TYPE_IDS[value[2:10]], customer.decode(errors="surrogateescape"), times[i], value)
+                event = Ok(TYPE_IDS[value[2:10]], customer.decode(errors="surrogateescape"), times[i], value)
                 yield Line(found.names[files[i]], numbers[i], b"", event)

@@ -12,7 +12,7 @@ from typing import Any
 
 from tests.benchmarks import events, machine, report
 
-PARTS = ("kernel", "operator", "throughput", "latency")
+PARTS = ("kernel", "files", "operator", "throughput", "latency")
 PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"
 Say = Callable[[str], None]
 
@@ -22,6 +22,7 @@ def arguments(given: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description="Events a second and latency.")
     parser.add_argument("--only", default=",".join(PARTS), help="parts, comma-separated (default: %(default)s)")
     parser.add_argument("--events", type=float, default=3e6, help="events of a throughput run, such as 8e6 (default: 3e6)")
+    parser.add_argument("--file-events", type=float, default=2e6, help="events of the part `files` (default: 2e6)")
     parser.add_argument("--customers", default="20000,200000", help="numbers of customers of the throughput runs (default: %(default)s)")
     parser.add_argument("--checkpoints", default="1s,5s", help="checkpoint intervals of the throughput runs (default: %(default)s)")
     parser.add_argument("--rates", default="5000,20000", help="events a second of the latency runs (default: %(default)s)")
@@ -44,6 +45,13 @@ def kernel_part(options: argparse.Namespace, say: Say) -> list[dict[str, Any]]:
     from tests.benchmarks import kernel
 
     return [kernel.measure(customers, 20_000 if options.quick else 200_000, say) for customers in (1_000, 20_000)]
+
+
+def files_part(options: argparse.Namespace, say: Say) -> list[dict[str, Any]]:
+    """20 k customers, every format."""
+    from tests.benchmarks import files
+
+    return files.measure(20_000, int(options.file_events), say)
 
 
 def operator_part(options: argparse.Namespace, say: Say) -> list[dict[str, Any]]:
@@ -110,6 +118,8 @@ def main() -> None:
     with progress() as say:
         if "kernel" in options.only:
             results["kernel"] = kernel_part(options, say)
+        if "files" in options.only:
+            results["files"] = files_part(options, say)
         if "operator" in options.only:
             results["operator"] = operator_part(options, say)
         if {"throughput", "latency"} & set(options.only):

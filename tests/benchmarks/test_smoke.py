@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 
+from keepline.schemas.encode import Ok
+from keepline.schemas.files import read_events
 from keepline.schemas.records import to_record
-from tests.benchmarks import events, kernel, report
+from tests.benchmarks import events, files, kernel, report
 from tests.benchmarks.__main__ import arguments, kernel_part
 
 
@@ -32,3 +36,18 @@ def test_the_kernel_part_runs_and_prints() -> None:
     (table,) = report.tables({"kernel": results})
     assert len(table.rows) == len(kernel.STAGES) + 2
     assert "ns/event" in report.markdown([table], {"Cores": "2"}, "make bench", "calls", 40)
+
+
+def test_files_of_every_format_hold_the_same_events(tmp_path: Path) -> None:
+    made = events.make(events.Stream(50), 0, 3000)
+    values: list[list[bytes]] = []
+    for number, format_ in enumerate(files.FORMATS):
+        folder = files.write(tmp_path / str(number), format_, made)
+        values.append(sorted(line.event.value for line in read_events(folder) if isinstance(line.event, Ok)))
+    assert len(values[0]) == 3000
+    assert all(found == values[0] for found in values)
+
+
+def test_the_files_part_runs_and_prints() -> None:
+    (table,) = report.tables({"files": files.measure(50, 3000, lambda _: None, ("avro",))})
+    assert [row[0] for row in table.rows] == ["features", "replay", "replay --emit every"]

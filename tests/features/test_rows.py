@@ -11,7 +11,7 @@ from test_kernel_oracle import check
 
 from keepline.features import oracle, plan
 from keepline.features.churn import CHURN
-from keepline.features.rows import EventBatch, compute_rows, known_customers, scan
+from keepline.features.rows import EventBatch, arrange, compute_rows, known_customers, scan
 from keepline.features.spec import FeatureError
 from keepline.schemas.encode import Ok, encode
 from keepline.schemas.status import DUPLICATE, INVALID_FIELD, LATE, MALFORMED, OK, OUT_OF_BOUNDS_TIME
@@ -72,7 +72,7 @@ def test_rows_equal_oracle(data: st.DataObject) -> None:
     assert rows.duplicates == sum(len(history.duplicates) for history in histories_of.values())
     assert rows.late == sum(len(history.late) for history in histories_of.values())
     assert rows.rejected == 0
-    assert known_customers(batch, found) == sorted(name for name, own in parts.items() if own)
+    assert known_customers(batch, arrange(found)) == sorted(name for name, own in parts.items() if own)
 
 
 @fuzz
@@ -102,7 +102,7 @@ def test_statuses() -> None:
     assert rows.status.tolist() == [OK, DUPLICATE, OK, LATE, MALFORMED, INVALID_FIELD, OUT_OF_BOUNDS_TIME, OK]
     assert (rows.duplicates, rows.late, rows.rejected) == (1, 1, 3)
     assert rows.field[[5, 6]].tolist() == [4, 2]
-    assert known_customers(batch, scan(batch)) == ["a", "z"]
+    assert known_customers(batch, arrange(scan(batch))) == ["a", "z"]
 
 
 def test_nothing_at_all() -> None:
