@@ -21,6 +21,7 @@ from keepline.operators import context as k
 from keepline.operators import customer_kernel as ck
 from keepline.operators import layout as at
 from keepline.operators import stats
+from keepline.operators.code import code_hash
 from keepline.operators.frames import REASONS, template
 from keepline.operators.spec import OperatorSpec
 from keepline.schemas import packed
@@ -118,7 +119,7 @@ class CustomerKernel:
 
     def describe(self) -> bytes:
         """What is counted, for the shell to export."""
-        return stats.describe(self.model.model_id, self.model.version)
+        return stats.describe(self.model.model_id, self.model.version, code_hash())
 
     def migrate(self, state: bytes) -> bytes:
         """A stored state of another version as one of this."""

@@ -14,7 +14,7 @@ import math
 from typing import Any
 
 from keepline.operators import layout as at
-from keepline.schemas.jit import njit, sources_hash
+from keepline.schemas.jit import njit
 from keepline.schemas.mem import load_i64, store_i64
 from keepline.schemas.status import Reason
 
@@ -46,7 +46,7 @@ BANDS = ("LOW", "MEDIUM", "HIGH")
 DEAD_REASONS = tuple(reason for reason in Reason if Reason.OK < reason < Reason.DUPLICATE)
 
 
-def describe(model_id: str, model_version: int) -> bytes:
+def describe(model_id: str, model_version: int, code: str) -> bytes:
     """The metrics as JSON: kind, name, `at` (a word of the io buffer), labels; a histogram's words hold the count of each bucket."""
     lines: list[dict[str, Any]] = [{"kind": "counter", "name": name, "at": at.STATS + word} for name, word in COUNTERS]
     lines += [
@@ -61,7 +61,7 @@ def describe(model_id: str, model_version: int) -> bytes:
     lines += [
         {"kind": "histogram", "name": "score", "at": at.STATS + SCORED, "bounds": bounds, "sum": at.STATS + SCORE_SUM, "unit": SCORE_UNIT},
         {"kind": "gauge", "name": "waiting_for_registry", "at": at.WAITING},
-        {"kind": "info", "name": "model_info", "labels": {"model_id": model_id, "version": str(model_version), "code": sources_hash()}},
+        {"kind": "info", "name": "model_info", "labels": {"model_id": model_id, "version": str(model_version), "code": code}},
     ]
     return json.dumps(lines).encode()
 

@@ -13,10 +13,12 @@ from keepline.jobs.stack import ports
 from keepline.jobs.stack.process import StackError
 from keepline.jobs.stack.reporter import CLASS_PATH, offer_reporter, reporter_jar, reporter_settings
 from keepline.operators import stats
+from keepline.operators.code import code_hash
 from keepline.schemas.catalog import EVENT_TYPES
 from tests.monitoring.running import PREFIX, Run, Scrape
 
 DOCS = Path(__file__).parents[2] / "docs" / "monitoring.md"
+INFO = "model_id_version_code_model_info"
 LATENCIES = ("created_to_scored_ms", "created_to_redis_ms")
 CONTROL = {kind.name for kind in EVENT_TYPES if kind.control}
 
@@ -72,8 +74,8 @@ def test_levels_are_those_of_the_end(watched: Run) -> None:
     assert found.sum(f"{PREFIX}redis_connections_total") == 2
     assert found.sum(f"{PREFIX}write_backs_total") > 2
     assert all(series.value > 0 for series in found.find(f"{PREFIX}watermark_lag_ms"))
-    (model,) = {(s.labels["model_id"], s.labels["version"]) for s in found.find(f"{PREFIX}model_id_version_code_model_info")}
-    assert model == ("churn-test", "3")
+    (model,) = {tuple(s.labels[label] for label in ("model_id", "version", "code")) for s in found.find(f"{PREFIX}{INFO}")}
+    assert model == ("churn-test", "3", code_hash())
     assert found.sum("flink_jobmanager_job_numberOfCompletedCheckpoints") > 2
     assert found.sum("flink_taskmanager_job_task_operator_pendingRecords") == 0
 
