@@ -136,7 +136,7 @@ ROWS: tuple[tuple[str, tuple[Panel, ...]], ...] = (
                "dead letters": share("@reason_dead_letters_total")}),
         Panel("Model and code", "short", "Subtasks by what they run. More than one line for long: TaskManagers of different versions.",
               {"{{model_id}} {{version}}, code {{code}}": "sum by (model_id, version, code) (@model_id_version_code_model_info)"}),
-        Panel("Waiting for the schema registry", "short", "1 while a subtask waits for the registry to answer; its input is held up.",
+        Panel("Waiting for the schema registry", "short", "Records of the batch that wait until it answers; the input is held up.",
               {"subtask {{subtask_index}}": "@waiting_for_registry"}),
     )),
     ("State", (

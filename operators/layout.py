@@ -20,7 +20,7 @@ CANDIDATES = 12
 RESERVED_BYTES = 13
 """Room in `out` that the rejects and candidates of this call will need."""
 WAITING = 14
-"""1 where the call ended because a record waits for something outside: a writer's schema from the registry."""
+"""Not 0 where the call ended because records wait for something outside, a writer's schema from the registry: how many of the batch."""
 HDR = 16
 STATS = HDR
 """The first word of the section behind it: counts since open (operators/stats.py)."""
