@@ -23,6 +23,7 @@ class IngestSettings(JobSettings):
     topic: str = Field("telemetry", description="where canonical events go")
     dead_letters: str = Field("retention.dead-letters", description="where records go that cannot be mapped")
     job_name: str = Field("keepline-ingest", description="names the job, its consumer group and its transactions")
+    rest_port: int = Field(8082, ge=0, le=65535, description="Flink's page in a local run; 0 picks a free port")
     start: Literal["committed", "earliest", "latest"] = Field("committed", description="where reading begins without --restore")
 
     @field_validator("topic", "dead_letters")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,10 @@ from typing import Any
 from confluent_kafka import KafkaException, Producer
 
 from keepline.jobs.kafka_client import KafkaError, client, partitions, producer, properties, reason
+from keepline.jobs.mapping.files import SKIPPED, read_mapped
+from keepline.jobs.mapping.load import Mapping
 from keepline.schemas.encode import Ok
-from keepline.schemas.files import find_files, read_events
+from keepline.schemas.files import find_files, lines, read_events
 
 FLUSH_SECONDS = 60
 POLL_EVERY = 256
@@ -84,16 +87,22 @@ def produce(
     given: Iterable[str],
     rejected: Callable[[str], None],
     progress: Callable[[int], None] | None = None,
+    mapping: Mapping | None = None,
 ) -> dict[str, Any]:
-    """Sends what is an event, reports what is not; returns {sent, rejected}."""
-    find_files(paths)  # a wrong path is told before Kafka is asked
+    """Sends what is an event, reports what is not; returns {sent, rejected}, with a mapping of foreign files also {skipped}."""
+    counts: Counter[str] = Counter()
+    if mapping is None:
+        find_files(paths)  # a wrong path is told before Kafka is asked
+        events = read_events(paths, type_name, progress)
+    else:
+        events = lines(read_mapped(paths, mapping, progress, counts))
     sender = Sender(servers, topic, properties(given), rate)
     bad = 0
-    for line in read_events(paths, type_name, progress):
+    for line in events:
         if isinstance(line.event, Ok):
             sender.send(line.event.customer_id.encode(), line.event.value, line.event.event_time)
         else:
             bad += 1
             rejected(f"{line.file}:{line.number}: {line.event.reason.name}: {line.event.message}")
     sender.flush()
-    return {"sent": sender.sent, "rejected": bad}
+    return {"sent": sender.sent, "rejected": bad} | ({"skipped": counts[SKIPPED]} if mapping is not None else {})

@@ -27,7 +27,7 @@ from pyflink.common import Configuration
 from pyflink.datastream import DataStream, StreamExecutionEnvironment
 
 from keepline.jobs.operator_spec import operator_spec
-from keepline.jobs.settings import RetentionSettings
+from keepline.jobs.settings import JobSettings, RetentionSettings
 from keepline.jobs.stack.gateway import end_gateway, tie_gateway
 from keepline.jobs.stack.reporter import offer_reporter, reporter_settings
 from keepline.operators import kafka, redis, stream
@@ -140,7 +140,7 @@ def on_cluster() -> bool:
     return "PYFLINK_GATEWAY_PORT" in os.environ
 
 
-def configuration(settings: RetentionSettings) -> Configuration:
+def configuration(settings: JobSettings) -> Configuration:
     """Flink's settings for this job; on a cluster only what belongs to the job, the rest is the cluster's own."""
     if settings.metrics_port and not on_cluster():
         offer_reporter(settings.metrics_port)  # before anything starts the JVM
@@ -175,7 +175,7 @@ def configuration(settings: RetentionSettings) -> Configuration:
     return conf
 
 
-def local_values(settings: RetentionSettings) -> dict[str, str]:
+def local_values(settings: JobSettings) -> dict[str, str]:
     """What a Flink inside this process needs: the jar, our packages, a page, memory, a place for checkpoints."""
     import keepline
 

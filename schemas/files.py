@@ -7,7 +7,7 @@ it goes with the last good line before it in its file, so that it stays in its p
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -21,7 +21,10 @@ from keepline.schemas.packed import peek
 from keepline.schemas.sources import Progress, Source, find_files, kind_of, total_bytes
 from keepline.schemas.textfiles import read_text
 
-__all__ = ["Blocks", "Line", "Progress", "Source", "find_files", "read_blocks", "read_events", "total_bytes"]
+__all__ = ["Blocks", "Line", "Progress", "Source", "find_files", "lines", "ordered", "read_blocks", "read_events", "total_bytes"]
+
+Read = Callable[[Path, int], Iterator[EventBlock]]
+"""From a file and its place among the files to its blocks."""
 
 
 class Blocks(NamedTuple):
@@ -58,11 +61,16 @@ def read_blocks(
             event_type(type_name)
         except KeyError as error:
             raise FileError(str(error.args[0])) from None
-    sources = find_files(paths)
+    alone = len(paths) == 1 and not Path(paths[0]).is_dir()
+    return ordered(find_files(paths), lambda path, file: _read(path, file, type_name, progress), alone=alone, budget=budget)
+
+
+def ordered(sources: Sequence[Source], read: Read, *, alone: bool, budget: int = BUDGET) -> Blocks:
+    """The blocks that `read` makes of each file, in the order of the contract; `alone`: one file, in its own order."""
     names = [source.name for source in sources]
-    if len(paths) == 1 and not Path(paths[0]).is_dir():
-        return Blocks(names, _read(sources[0].path, 0, type_name, progress))
-    return Blocks(names, merged(_all(sources, type_name, progress), budget))
+    if alone:
+        return Blocks(names, read(sources[0].path, 0))
+    return Blocks(names, merged(_all(sources, read), budget))
 
 
 def read_events(
@@ -73,7 +81,7 @@ def read_events(
     budget: int = BUDGET,
 ) -> Iterator[Line]:
     """The same line by line, as Python objects: for what sends or shows each."""
-    return _lines(read_blocks(paths, type_name, progress, budget=budget))
+    return lines(read_blocks(paths, type_name, progress, budget=budget))
 
 
 def _read(path: Path, file: int, type_name: str | None, progress: Progress | None) -> Iterator[EventBlock]:
@@ -89,18 +97,19 @@ def _read(path: Path, file: int, type_name: str | None, progress: Progress | Non
     return of_lines(read_text(path, type_name, progress), file)
 
 
-def _all(sources: list[Source], type_name: str | None, progress: Progress | None) -> Iterator[EventBlock]:
+def _all(sources: Sequence[Source], read: Read) -> Iterator[EventBlock]:
     """Block after block, file after file; rejected lines get the time of the event before them."""
     for file, source in enumerate(sources):
         newest = BEFORE_ALL
-        for block in _read(source.path, file, type_name, progress):
-            lines = [line._replace(time=int(block.times[line.at - 1]) if line.at else newest) for line in block.rejected]
+        for block in read(source.path, file):
+            rejected = [line._replace(time=int(block.times[line.at - 1]) if line.at else newest) for line in block.rejected]
             if len(block):
                 newest = int(block.times[-1])
-            yield replace(block, rejected=lines)
+            yield replace(block, rejected=rejected)
 
 
-def _lines(found: Blocks) -> Iterator[Line]:
+def lines(found: Blocks) -> Iterator[Line]:
+    """The events of blocks one by one, rejected lines in their places."""
     for block in found.blocks:
         rejected = iter(block.rejected)
         line = next(rejected, None)

@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, cast
+from typing import Any, BinaryIO, NamedTuple, TypeVar, cast
 
 from keepline.schemas.catalog import MISSING, event_type
 from keepline.schemas.encode import Ok, Rejected, encode_json, encode_row
@@ -21,13 +21,16 @@ from keepline.schemas.sources import STDIN, TYPE_NAMES, Progress, kind_of, opene
 from keepline.schemas.status import Reason
 
 Entry = tuple[int, bytes, Ok | Rejected]
+E = TypeVar("E", bound=tuple[Any, ...])
 
 _MAX_LINE = 64 * 1024 * 1024  # nothing sound is longer; a file without line ends must not fill the memory
 _REPORT_EVERY = 4096
 _BOM = b"\xef\xbb\xbf"
 
 
-class _Text(NamedTuple):
+class Text(NamedTuple):
+    """One line of a file, with its end."""
+
     number: int
     raw: bytes
     too_long: bool
@@ -35,12 +38,17 @@ class _Text(NamedTuple):
 
 def read_text(path: Path, type_name: str | None = None, progress: Progress | None = None) -> Iterator[Entry]:
     """The events of one file in its own order. `progress` is called with the bytes (on disk) read since the last call."""
-    kind = kind_of(path)
+    is_csv = kind_of(path) == "csv"
+    return parsed(path, lambda texts: _csv(path, texts, type_name) if is_csv else _json(texts, type_name), progress)
+
+
+def parsed(path: Path, parse: Callable[[Iterator[Text]], Iterator[E]], progress: Progress | None) -> Iterator[E]:
+    """What `parse` makes of the lines of a file, each entry beginning with its line's number; FileError where it is damaged."""
     with _opened(path) as (stream, position):
         texts = _reporting(_texts(stream), position, progress)
         line = 0
         try:
-            for entry in _csv(path, texts, type_name) if kind == "csv" else _json(texts, type_name):
+            for entry in parse(texts):
                 line = entry[0]
                 yield entry
         except (gzip.BadGzipFile, EOFError, zlib.error) as error:
@@ -66,7 +74,7 @@ def _opened(path: Path) -> Iterator[tuple[BinaryIO, Callable[[], int]]]:
             yield raw, raw.tell
 
 
-def _texts(stream: BinaryIO) -> Iterator[_Text]:
+def _texts(stream: BinaryIO) -> Iterator[Text]:
     number = 0
     while raw := stream.readline(_MAX_LINE):
         number += 1
@@ -77,10 +85,10 @@ def _texts(stream: BinaryIO) -> Iterator[_Text]:
                 rest = stream.readline(_MAX_LINE)
         if number == 1 and raw.startswith(_BOM):
             raw = raw[len(_BOM) :]
-        yield _Text(number, raw, too_long)
+        yield Text(number, raw, too_long)
 
 
-def _reporting(texts: Iterator[_Text], position: Callable[[], int], progress: Progress | None) -> Iterator[_Text]:
+def _reporting(texts: Iterator[Text], position: Callable[[], int], progress: Progress | None) -> Iterator[Text]:
     if progress is None:
         yield from texts
         return
@@ -94,19 +102,20 @@ def _reporting(texts: Iterator[_Text], position: Callable[[], int], progress: Pr
     progress(position() - before)
 
 
-def _too_long(raw: bytes) -> Rejected:
+def too_long_line(raw: bytes) -> Rejected:
+    """Why a line is not read that is longer than any sound one."""
     return Rejected(Reason.OVERSIZED, f"the line has more than {len(raw)} bytes: expected one event a line; check the line ends")
 
 
-def _json(texts: Iterator[_Text], type_name: str | None) -> Iterator[Entry]:
+def _json(texts: Iterator[Text], type_name: str | None) -> Iterator[Entry]:
     for number, text, too_long in texts:
         raw = text.rstrip(b"\r\n")
         if raw and not raw.isspace():
-            yield number, raw, _too_long(raw) if too_long else encode_json(raw, type_name)
+            yield number, raw, too_long_line(raw) if too_long else encode_json(raw, type_name)
 
 
-def _csv(path: Path, texts: Iterator[_Text], type_name: str | None) -> Iterator[Entry]:
-    taken: list[_Text] = []
+def _csv(path: Path, texts: Iterator[Text], type_name: str | None) -> Iterator[Entry]:
+    taken: list[Text] = []
 
     def lines() -> Iterator[str]:
         for text in texts:
@@ -131,9 +140,9 @@ def _csv(path: Path, texts: Iterator[_Text], type_name: str | None) -> Iterator[
             yield _raw(taken, _row(header, cells, type_name))
 
 
-def _raw(taken: list[_Text], event: Ok | Rejected) -> Entry:
+def _raw(taken: list[Text], event: Ok | Rejected) -> Entry:
     raw = b"".join(text.raw for text in taken).rstrip(b"\r\n")
-    return taken[0].number, raw, _too_long(raw) if taken[0].too_long else event
+    return taken[0].number, raw, too_long_line(raw) if taken[0].too_long else event
 
 
 def _row(header: list[str], cells: list[str], type_name: str | None) -> Ok | Rejected:

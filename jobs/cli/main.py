@@ -8,7 +8,25 @@ from typing import Annotated
 
 import typer
 
-from keepline.jobs.cli import conf, demo, doctor, errors, features, layout, predict, produce, replay, run, status, stop, submit, tail, train
+from keepline.jobs.cli import (
+    conf,
+    demo,
+    doctor,
+    errors,
+    features,
+    ingest,
+    layout,
+    mapping,
+    predict,
+    produce,
+    replay,
+    run,
+    status,
+    stop,
+    submit,
+    tail,
+    train,
+)
 
 # \b keeps the lines of a paragraph as they are: an example is there to be copied.
 EXAMPLE = "\b\nExample:\n  "
@@ -39,7 +57,9 @@ def _add(group: typer.Typer, name: str, command: Callable[..., None], short: str
 
 _add(app, "doctor", doctor.doctor, "Is all here that the jobs need?")
 _add(app, "demo", demo.demo, "The whole job on real components; begin here.")
-_add(_group("run", "Run a job: keepline run retention --help"), "retention", run.retention, "Score customers as their events arrive.")
+_run = _group("run", "Run a job: keepline run retention --help")
+_add(_run, "retention", run.retention, "Score customers as their events arrive.")
+_add(_run, "ingest", ingest.ingest, "Map foreign topics to canonical events.")
 _add(
     _group("submit", "Send a job to a Flink cluster: keepline submit retention --help"),
     "retention",
@@ -58,6 +78,9 @@ _add(
 )
 _add(_group("train", "Train a model: keepline train churn --help"), "churn", train.train, "Train and validate a churn model.")
 _add(app, "predict", predict.predict, "Score a file of features with a trained model.")
+_mapping = _group("mapping", "The file that maps foreign records: keepline mapping check --help")
+_add(_mapping, "check", mapping.check, "Everything that is wrong with a mapping file.")
+_add(_mapping, "schema", mapping.schema, "The JSON Schema of mapping files, for editors.")
 _add(app, "produce", produce.produce, "Send event files to Kafka.")
 _add(app, "tail", tail.tail, "Print a topic's committed records as JSON Lines.")
 _features = _group("features", "Training rows from event files, and what a state holds: keepline features churn --help")

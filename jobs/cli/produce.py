@@ -22,10 +22,13 @@ def produce(
     config: Annotated[Path | None, typer.Option(help="Settings file. [default: keepline.toml, where there is one]")] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit 1 if any line was rejected.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
+    mapping: Annotated[Path | None, typer.Option(help="Mapping file (YAML): the files are foreign records.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="With --mapping: show what samples become, and send nothing.")] = False,
+    samples: Annotated[int, typer.Option(min=1, help="With --dry-run: records of each file.")] = 20,
 ) -> None:
     """Send the events of files to a topic: key customer_id, single-object Avro, Kafka timestamp = event_time.
 
-    Lines that are no events are not sent; they are listed on standard error.
+    Lines that are no events are not sent; they are listed on standard error. With --mapping the files hold foreign records.
 
     Example: keepline produce --events events.jsonl --bootstrap-servers localhost:9092 --topic telemetry
     """
@@ -34,17 +37,34 @@ def produce(
     from keepline.jobs.cli.progress import bar
     from keepline.jobs.kafka_client import of_job
 
+    mapped = None
+    if mapping is not None:
+        from keepline.jobs.mapping.load import load
+
+        mapped = load(mapping)
+    if dry_run:
+        if mapped is None:
+            msg = "--dry-run shows what a mapping does: give --mapping"
+            raise typer.BadParameter(msg)
+        from keepline.jobs.cli.mapped import print_reports
+        from keepline.jobs.mapping.samples import of_files
+
+        print_reports(of_files(events, mapped, samples), as_json=as_json)
+        return
+
     def rejected(where: str) -> None:
         typer.echo(where, err=True)
 
     job = settings.load({"bootstrap_servers": bootstrap_servers}, config=config)
     with bar(f"sending to {topic}", events, quiet=as_json) as progress:
-        summary = work.produce(events, job.bootstrap_servers, topic, rate, type_name, of_job(job.kafka, kafka), rejected, progress)
+        given = of_job(job.kafka, kafka)
+        summary = work.produce(events, job.bootstrap_servers, topic, rate, type_name, given, rejected, progress, mapped)
     if as_json:
         import json
 
         typer.echo(json.dumps(summary))
     else:
-        typer.echo(f"{topic}: {summary['sent']} events sent, {summary['rejected']} lines rejected")
+        skipped = f", {summary['skipped']} records skipped" if mapped is not None else ""
+        typer.echo(f"{topic}: {summary['sent']} events sent, {summary['rejected']} lines rejected{skipped}")
     if strict and summary["rejected"]:
         raise typer.Exit(1)

@@ -47,7 +47,8 @@ class Document:
             mark = error.problem_mark or error.context_mark
             place = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
             told = " ".join(str(part) for part in (error.context, error.problem) if part)
-            msg = f"{place}: not YAML: {told}; check indentation, colons and quotes"
+            hint = "put a path with [ ] in quotes" if "'['" in told else "check indentation, colons and quotes"
+            msg = f"{place}: not YAML: {told}; {hint}"
             raise MappingError(msg) from None
         except (YAMLError, ValueError, RecursionError) as error:
             msg = f"{name}: not YAML: {type(error).__name__}: {str(error)[:100]}; expected UTF-8 text of key: value"

@@ -1,6 +1,7 @@
 """One canonical field of an event: where its value comes from, and what is done to it. Checked at load, compiled to one closure.
 
-A plain text is a path. Otherwise exactly one of `path` (of several, the first that is there), `constant` or `hash`, and with a path:
+A plain text is a path. Otherwise exactly one of `path` (of several, the first that is there), `sum` (of those that are there), `constant`
+or `hash`, and with path and sum:
 `format`, `time_zone`, `ambiguous` (times), `unit` (numbers), `values`, `otherwise`, `default`, and `prefix` (texts).
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
+from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
@@ -16,13 +18,13 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode
 
 from keepline.jobs.mapping import times
 from keepline.jobs.mapping.document import Document, Entry, kind, literal, nearest, scalar, tag, text_of
-from keepline.jobs.mapping.kinds import Convert, Wrong, converter
+from keepline.jobs.mapping.kinds import Convert, Wrong, converter, number
 from keepline.jobs.mapping.paths import Getter, Origin
 from keepline.jobs.mapping.units import units
 from keepline.schemas.catalog import MISSING, EventType, Field
 from keepline.schemas.times import TimeError, from_rfc3339
 
-SOURCES = ("path", "constant", "hash")
+SOURCES = ("path", "sum", "constant", "hash")
 TIMES = ("format", "time_zone", "ambiguous")
 KEYS = (*SOURCES, *TIMES, "unit", "values", "otherwise", "default", "prefix")
 GetPath = Callable[[Node, str], Getter | None]
@@ -66,7 +68,7 @@ class FieldCompiler:
                     f"or {{path: {node.value}}} for a foreign field of this name",
                 )
                 return None
-            return self._of_path(field, what, {"path": Entry(node, node)})
+            return self._of_path(field, what, {"path": Entry(node, node)}, "path")
         entries = doc.entries(node, what, KEYS)
         given = [name for name in SOURCES if name in entries]
         if len(given) != 1:
@@ -78,14 +80,16 @@ class FieldCompiler:
             self._only(what, "constant", entries, ("constant",))
             value = self._constant(field, what, entries["constant"].value)
             return None if value is _UNSET else lambda _item, _origin: value
-        return self._of_hash(field, what, entries) if given[0] == "hash" else self._of_path(field, what, entries)
+        return self._of_hash(field, what, entries) if given[0] == "hash" else self._of_path(field, what, entries, given[0])
 
     def _only(self, what: str, source: str, entries: dict[str, Entry], fitting: tuple[str, ...]) -> None:
         for name in entries.keys() - set(fitting):
             self._doc.wrong(entries[name].key, f"{name} does not go with {source} in {what}: expected {', '.join(fitting)} only")
 
-    def _of_path(self, field: Field, what: str, entries: dict[str, Entry]) -> Read | None:
-        get = self._getter(entries["path"].value)
+    def _of_path(self, field: Field, what: str, entries: dict[str, Entry], source: str) -> Read | None:
+        get = self._getter(entries[source].value, _sum if source == "sum" else _first)
+        if source == "sum" and (field.time or field.kind not in {"double", "float", "int", "long"}):
+            self._doc.wrong(entries["sum"].key, f"sum makes a number, and {what} is none: expected path")
         self._fitting(field, what, entries)
         table = self._values(field, what, entries["values"].value) if "values" in entries else None
         otherwise, default = (
@@ -98,18 +102,18 @@ class FieldCompiler:
             default = MISSING if field.default is MISSING else ABSENT
         if get is None or convert is None:
             return None
-        shown = _show_paths(entries["path"].value)
+        shown = _show_paths(entries[source].value)
         return _reader(f"{what} from {shown}", get, _with_prefix(convert, prefix, field), table, otherwise, default)
 
-    def _getter(self, node: Node) -> Getter | None:
+    def _getter(self, node: Node, of_several: Callable[[list[Getter]], Getter]) -> Getter | None:
         found = []
-        for each in self._doc.listed(node, "path"):
+        for each in self._doc.listed(node, "paths"):
             text = self._doc.text(each, "a path")
             found.append(self._path(each, text) if text else None)
         getters = [get for get in found if get is not None]
         if len(getters) != len(found) or not getters:
             return None
-        return getters[0] if len(getters) == 1 else _first(getters)
+        return getters[0] if len(getters) == 1 else of_several(getters)
 
     def _fitting(self, field: Field, what: str, entries: dict[str, Entry]) -> None:
         """Notes the keys that make no sense for this kind of field."""
@@ -252,6 +256,25 @@ def _first(getters: list[Getter]) -> Getter:
             if value is not None:
                 return value
         return None
+
+    return get
+
+
+def _sum(getters: list[Getter]) -> Getter:
+    def get(item: Any, origin: Origin) -> Any:
+        total: Any = None
+        for each in getters:
+            value = each(item, origin)
+            if value is None:
+                continue
+            try:
+                part = number(value)
+            except Wrong:
+                return value  # the field refuses it, and shows it
+            if isinstance(part, Decimal) != isinstance(total, Decimal) and total is not None:
+                part, total = float(part), float(total)
+            total = part if total is None else total + part
+        return total
 
     return get
 

@@ -54,6 +54,13 @@ FIELDS: list[tuple[str, dict[str, Any], dict[str, Any] | str]] = [
     (D + "{path: d, unit: us}", {"d": 61_500_000}, {"duration_s": 61.5}),
     (D + "{path: d, unit: min}", {"d": "2"}, {"duration_s": 120.0}),
     (D + "{path: d, unit: h}", {"d": 0.5}, {"duration_s": 1800.0}),
+    # sums
+    (D + "{sum: [a, b], unit: ms}", {"a": 1000, "b": "500"}, {"duration_s": 1.5}),
+    (D + "{sum: [a, b]}", {"a": 1000}, {"duration_s": 1000.0}),
+    (D + "{sum: [a, b]}", {"a": Decimal("1.5"), "b": 1}, {"duration_s": 2.5}),
+    (D + "{sum: [a, b]}", {"a": 1, "b": "x"}, 'Call.duration_s from a, b is "x": expected a finite number'),
+    (D + "{sum: [a, b]}", {}, "Call.duration_s from a, b is not there"),
+    (D + "{sum: [a, b], default: 0}", {}, {"duration_s": 0.0}),
     # values
     (D + "d\noutcome: {path: cause, values: {16: COMPLETED, '31': DROPPED}}", {"d": 1, "cause": 16}, {"outcome": "COMPLETED"}),
     (D + "d\noutcome: {path: cause, values: {16: COMPLETED, '31': DROPPED}}", {"d": 1, "cause": "31"}, {"outcome": "DROPPED"}),
