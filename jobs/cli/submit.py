@@ -60,12 +60,16 @@ def restore_retention(
     Example: keepline restore retention keepline-retention --stop --parallelism 2
     """
     from keepline.jobs import settings
-    from keepline.jobs.cluster.rest import FlinkRest
+    from keepline.jobs.cluster.rest import ClusterError, FlinkRest
 
     wanted = settings.load({**flags, "restore": source}, config=config)
     if "://" not in source and not source.startswith("file:") and source != "latest":
         wanted = wanted.model_copy(update={"restore": _state_of(FlinkRest(flink_url), source, wanted, stop=stop)})
-    _start("retention", wanted, flink_url, allow_lost_state=allow_lost_state, wait=wait, as_json=as_json)
+    try:
+        _start("retention", wanted, flink_url, allow_lost_state=allow_lost_state, wait=wait, as_json=as_json)
+    except ClusterError as error:
+        msg = f"{error}\nNothing is lost: the state to go on from is {wanted.restore}"
+        raise ClusterError(msg) from None
 
 
 def _say(as_json: bool) -> Callable[[str], None]:
@@ -80,6 +84,9 @@ def _state_of(rest: Any, named: str, wanted: Any, *, stop: bool) -> str:
     from keepline.jobs.cluster.submit import folders, prepare
 
     job = find(rest, named, ended=True)
+    if job["name"] != wanted.job_name:
+        msg = f"job {job['name']!r} would go on as {wanted.job_name!r}: add --job-name {job['name']}; to split a job in two, give a URI"
+        raise ClusterError(msg)
     if job["state"] not in ENDED:
         if not stop:
             msg = f"job {job['name']!r} is {job['state']}: add --stop to stop it with a savepoint first, or give the URI of a savepoint"

@@ -16,8 +16,8 @@ def find(rest: FlinkRest, named: str, *, ended: bool = False) -> dict[str, Any]:
     """The one job of this name, or whose id begins so; a live one unless `ended` ones will do. ClusterError lists what there is."""
     jobs = [job for job in rest.overview() if ended or job["state"] not in ENDED]
     found = [job for job in jobs if job["name"] == named] or [job for job in jobs if job["jid"].startswith(named)]
-    if ended:  # the newest of a name is meant
-        found = found[:1]
+    if ended:  # of several the live one is meant, else the newest
+        found = sorted(found, key=lambda job: job["state"] in ENDED)[:1]
     if len(found) == 1:
         return found[0]
     there = "; ".join(f"{job['name']} ({job['jid'][:8]}, {job['state']})" for job in jobs) or "none"

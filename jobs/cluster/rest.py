@@ -86,9 +86,11 @@ class FlinkRest:
         return str(self.job(job)["state"])
 
     def all_running(self, job: str) -> bool:
-        """Whether every task of the job runs; the job's own RUNNING only says that it was scheduled."""
+        """Whether every task of the job runs: the job's own RUNNING says that it was scheduled, a vertex's that one of its tasks runs."""
         told = self.job(job)
-        return told["state"] == "RUNNING" and all(each["status"] == "RUNNING" for each in told["vertices"])
+        return told["state"] == "RUNNING" and all(
+            each["tasks"]["RUNNING"] + each["tasks"]["FINISHED"] == each["parallelism"] for each in told["vertices"]
+        )
 
     def wait(self, job: str, states: Iterable[str] = ENDED, timeout: float = 120.0) -> str:
         """Waits until the job is in one of the states; returns it.

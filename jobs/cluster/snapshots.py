@@ -82,7 +82,6 @@ def _lying_in(base: str) -> list[Snapshot]:
 
     try:
         system, path = _file_system(base)
-        scheme = base.partition(":")[0]
         found, folders = [], [path]
         for level in range(DEPTH + 1):
             below: list[str] = []
@@ -91,7 +90,9 @@ def _lying_in(base: str) -> list[Snapshot]:
                     if info.type == FileType.Directory and level < DEPTH and info.base_name not in ("shared", "taskowned"):
                         below.append(info.path)
                     elif info.type == FileType.File and info.base_name == METADATA:
-                        found.append(Snapshot(int(info.mtime_ns // 1_000_000), f"{scheme}://{folder}"))
+                        found.append(
+                            Snapshot(int(info.mtime_ns // 1_000_000), _plain(base.rstrip("/") + folder.removeprefix(path.rstrip("/"))))
+                        )
             folders = below
     except (OSError, ValueError) as error:
         msg = f"cannot look for checkpoints in {base}: {error}; give --restore URI, or --fresh for a start without state"

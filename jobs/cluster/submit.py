@@ -12,8 +12,8 @@ from __future__ import annotations
 import json
 import tempfile
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +40,6 @@ class Request:
         restore: URI of a checkpoint or savepoint, "latest", or "" for none.
         fresh: start without state, though the job has run before.
         allow_lost_state: accept that state of an operator that is no longer there is left behind.
-        flink: Flink settings of this submission.
     """
 
     kind: str
@@ -48,7 +47,6 @@ class Request:
     restore: str = ""
     fresh: bool = False
     allow_lost_state: bool = False
-    flink: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +115,7 @@ def submit(rest: FlinkRest, request: Request, say: Say = lambda _: None) -> Subm
     checkpoints, savepoints = folders(rest, request.settings)
     settings = absolute(request.settings).model_copy(update={"restore": state, "checkpoint_dir": checkpoints})
     say(f"submitting {settings.job_name} to {rest.url}" + (f", from {state}" if state else ""))
-    options = {**address(rest.url), **request.flink}
+    options = address(rest.url)
     if savepoints:
         options[SAVEPOINTS] = folder_of(savepoints, settings.job_name)
     if request.allow_lost_state:
