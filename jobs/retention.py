@@ -120,6 +120,11 @@ class RetentionJob:
                 end_gateway(held)
 
 
+def execute(settings: RetentionSettings) -> None:
+    """Submits the job of these settings; on a local Flink, waits for its end."""
+    RetentionJob.from_settings(settings).execute()
+
+
 def labels(spec: OperatorSpec) -> dict[str, str]:
     """What Flink shows with the job, and `keepline status` reads: which model and which code it is."""
     model = f"{spec.manifest['model_id']}/{spec.manifest['version']}"

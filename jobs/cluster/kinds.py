@@ -1,4 +1,4 @@
-"""The jobs that can be submitted, by name: where their settings are read and which class builds them. Imported only when used."""
+"""The jobs that can be submitted, by name: the class of their settings, what checks them and what runs them. Imported only when used."""
 
 from __future__ import annotations
 
@@ -9,10 +9,13 @@ from typing import Any
 from keepline.jobs.cluster.rest import ClusterError
 
 KINDS = {
-    "retention": ("keepline.jobs.settings:load", "keepline.jobs.operator_spec:operator_spec", "keepline.jobs.retention:RetentionJob"),
+    "retention": (
+        "keepline.jobs.settings:RetentionSettings",
+        "keepline.jobs.operator_spec:operator_spec",
+        "keepline.jobs.retention:execute",
+    ),
 }
-"""`load(flags, environment, config)` gives the settings; `check(settings)` raises what can be told without Flink;
-`Job.from_settings(settings)` is the job with its `execute()`."""
+"""The settings' class; `check(settings)`, which raises what can be told without Flink; `execute(settings)`, which submits the job."""
 
 
 def _named(kind: str, place: int) -> Any:
@@ -25,7 +28,9 @@ def _named(kind: str, place: int) -> Any:
 
 def settings_of(kind: str, path: Path) -> Any:
     """The settings of a job from a file alone."""
-    return _named(kind, 0)({}, environment={}, config=path)
+    from keepline.jobs.settings import load_as
+
+    return load_as(_named(kind, 0), {}, environment={}, config=path)
 
 
 def checked(kind: str, settings: Any) -> None:
@@ -33,6 +38,6 @@ def checked(kind: str, settings: Any) -> None:
     _named(kind, 1)(settings)
 
 
-def job_of(kind: str, settings: Any) -> Any:
-    """The job, ready to be executed."""
-    return _named(kind, 2).from_settings(settings)
+def execute(kind: str, settings: Any) -> None:
+    """Submits the job to the Flink whose client runs this process."""
+    _named(kind, 2)(settings)

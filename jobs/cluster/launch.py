@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from keepline.jobs.cluster.kinds import job_of, settings_of
+from keepline.jobs.cluster.kinds import execute, settings_of
 from keepline.operators.kafka_check import committed_offsets
 from keepline.schemas.errors import KeeplineError
 
@@ -40,7 +40,7 @@ def main(arguments: list[str]) -> int:
         settings = settings_of(kind, Path(path))
         if UNLESS_COMMITTED in flags:
             refuse_if_committed(settings)
-        job_of(kind, settings).execute()
+        execute(kind, settings)
     except KeeplineError as error:
         sys.stderr.write(f"error: {error}\n")
         return 2

@@ -153,7 +153,7 @@ def as_toml(settings: Any) -> str:
     """
     from keepline.jobs.settings import DURATIONS
 
-    lines = []
+    lines = [f"[{settings.SECTION}]\n"] if settings.SECTION else []
     for name, value in settings.model_dump(mode="json").items():
         if isinstance(value, dict):
             text = "{" + ", ".join(f"{json.dumps(key)} = {json.dumps(each)}" for key, each in value.items()) + "}"
