@@ -3,7 +3,8 @@
 fastavro reads the container (header, codec, sync marks). What follows depends on the writer's schema:
 
 - of our shape (names and types of schemas/events, whatever its docs and namespace): the records' bytes are framed as they stand, compiled;
-- any other: record by record to Python values (foreign.py), which takes what CSV would take and refuses the rest line by line.
+- any other: record by record to Python values (foreign.py), which takes what CSV would take and refuses the rest line by line. Of
+  schema evolution, a field may go by one of our aliases, and a symbol that we do not know becomes our enum's default, if it has one.
 
 The type is the record's name in the schema, else `--type`, else the file's name.
 """
@@ -41,6 +42,23 @@ class _Chunk(NamedTuple):
     places: list[int]
 
 
+class _Reading(NamedTuple):
+    """How records of another schema are read as events of a type."""
+
+    event: EventType
+    per_ms: dict[str, int]
+    names: dict[str, str]  # of the writer's fields that go by an alias: ours
+    symbols: dict[str, tuple[tuple[str, ...], str]]  # of our enums with a default: the symbols, the default
+
+    def event_of(self, record: dict[str, Any]) -> Ok | Rejected:
+        """The event of one record."""
+        fields = {self.names.get(name, name): value for name, value in record.items()} if self.names else record
+        for name, (known, default) in self.symbols.items():
+            if fields.get(name) is not None and fields[name] not in known:
+                fields = {**fields, name: default}
+        return event_of(fields, self.event, self.per_ms)
+
+
 def read_avro(path: Path, file: int, type_name: str | None, progress: Progress | None) -> Iterator[EventBlock]:
     """The events of one container file in its own order; records are numbered from 1."""
     with opened(path) as stream:
@@ -56,9 +74,11 @@ def read_avro(path: Path, file: int, type_name: str | None, progress: Progress |
         if _ours(schema, event):
             yield from _framed(path, file, event, chunks)
         else:
-            per_ms = _units(path, schema, event)
+            names = _renamed(schema, event)
+            per_ms = _units(path, schema, event, names)
             parsed = fastavro.parse_schema(_without_times(schema))
-            yield from of_lines(_entries(path, parsed, event, per_ms, chunks), file)
+            reading = _Reading(event, per_ms, names, _symbols(schema, event, names))
+            yield from of_lines(_entries(path, parsed, reading, chunks), file)
 
 
 def _event(path: Path, schema: Any, type_name: str | None) -> EventType:
@@ -89,9 +109,31 @@ def _logical(raw: dict[str, Any]) -> str | None:
     return found[0] if found else None
 
 
-def _units(path: Path, schema: dict[str, Any], event: EventType) -> dict[str, int]:
+def _renamed(schema: dict[str, Any], event: EventType) -> dict[str, str]:
+    """The writer's fields that go by an alias of ours, where our own name is not there."""
+    written, found = {raw["name"] for raw in schema["fields"]}, {}
+    for ours in event.schema["fields"]:
+        if ours["name"] not in written:
+            found.update({alias: ours["name"] for alias in ours.get("aliases", ())[::-1] if alias in written})
+    return found
+
+
+def _symbols(schema: dict[str, Any], event: EventType, names: dict[str, str]) -> dict[str, tuple[tuple[str, ...], str]]:
+    written = {names.get(raw["name"], raw["name"]): raw["type"] for raw in schema["fields"]}
+    found = {}
+    for ours in event.schema["fields"]:
+        kinds = ours["type"] if isinstance(ours["type"], list) else [ours["type"]]
+        theirs = written.get(ours["name"], "string")
+        for kind in kinds:
+            # A text that is no symbol is an error; a symbol of another version is not.
+            if isinstance(kind, dict) and "default" in kind and "string" not in (theirs if isinstance(theirs, list) else [theirs]):
+                found[ours["name"]] = (tuple(kind["symbols"]), kind["default"])
+    return found
+
+
+def _units(path: Path, schema: dict[str, Any], event: EventType, names: dict[str, str]) -> dict[str, int]:
     """How many of a time's numbers make a millisecond, by field; 0 for days."""
-    raws = {raw["name"]: raw for raw in schema["fields"]}
+    raws = {names.get(raw["name"], raw["name"]): raw for raw in schema["fields"]}
     missing = [name for name in required(event) if name not in raws]
     if missing:
         message = f"{path}: the schema of {event.name} lacks {', '.join(missing)}: expected {', '.join(required(event))}"
@@ -173,9 +215,7 @@ def _framed(path: Path, file: int, event: EventType, chunks: Iterator[_Chunk]) -
         before += n
 
 
-def _entries(
-    path: Path, schema: Any, event: EventType, per_ms: dict[str, int], chunks: Iterator[_Chunk]
-) -> Iterator[tuple[int, bytes, Ok | Rejected]]:
+def _entries(path: Path, schema: Any, reading: _Reading, chunks: Iterator[_Chunk]) -> Iterator[tuple[int, bytes, Ok | Rejected]]:
     number = 0
     for chunk in chunks:
         for block, (data, count) in enumerate(zip(chunk.data, chunk.counts, strict=True)):
@@ -186,8 +226,8 @@ def _entries(
                 except Exception as error:  # as above
                     raise _broken(path, chunk, block, number) from error
                 number += 1
-                found = event_of(record, event, per_ms)
-                yield number, b"" if isinstance(found, Ok) else as_line(record, event), found
+                found = reading.event_of(record)
+                yield number, b"" if isinstance(found, Ok) else as_line(record, reading.event), found
             if stream.tell() != len(data):
                 raise _broken(path, chunk, block, number, last=True)
 

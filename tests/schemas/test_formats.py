@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 import json
 import random
 from pathlib import Path
@@ -299,6 +301,32 @@ def test_columns_that_cannot_be_the_field(name: str, column: Any, words: str, tm
     pq.write_table(table.select(kept).append_column(name, column), tmp_path / "Call.parquet")
     with pytest.raises(FileError, match=words):
         read(tmp_path / "Call.parquet")
+
+
+def test_older_and_newer_schemas(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file whose writer had fewer fields, more fields, narrower types, an old name, and a symbol that we do not know."""
+    ours = copy.deepcopy(CALL.schema)
+    by_name = {field["name"]: field for field in ours["fields"]}
+    by_name["duration_s"]["aliases"] = ["seconds", "length"]
+    by_name["outcome"]["type"]["default"] = "FAILED"
+    monkeypatch.setattr("keepline.schemas.avrofiles.event_type", lambda name: dataclasses.replace(CALL, schema=ours))
+    outcome = {"type": "enum", "name": "CallOutcome", "symbols": ["LOST", "DROPPED"]}
+    fields: list[tuple[str, Any]] = [
+        ("customer_id", "string"), ("event_id", "string"), ("event_time", {"type": "long", "logicalType": "timestamp-millis"}),
+        ("cell", {"type": "record", "name": "Cell", "fields": [{"name": "id", "type": "int"}]}), ("seconds", "int"), ("outcome", outcome),
+    ]  # fmt: skip
+    schema = {"type": "record", "name": "Call", "fields": [{"name": name, "type": kind} for name, kind in fields]}
+    rows = [
+        {"customer_id": "c", "event_id": f"e{i}", "event_time": make.START + i, "cell": {"id": 7}, "seconds": i, "outcome": symbol}
+        for i, symbol in enumerate(["LOST", "DROPPED"])
+    ]
+    with (tmp_path / "a.avro").open("wb") as file:
+        fastavro.writer(file, schema, rows)
+    found = [to_record(value)[1] for _, _, value in read(tmp_path / "a.avro")]
+    assert [(e["duration_s"], e["outcome"], e["roaming"]) for e in found] == [
+        (0.0, "FAILED", False),
+        (1.0, "DROPPED", False),
+    ]
 
 
 def test_missing_columns_and_fields(tmp_path: Path) -> None:
