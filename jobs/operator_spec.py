@@ -8,13 +8,18 @@ from pathlib import Path
 from keepline.features import layouts
 from keepline.features.sets import feature_set
 from keepline.jobs.settings import RetentionSettings
+from keepline.jobs.writer_schemas import writer_schemas
 from keepline.models.manifest import MANIFEST_FILE, load
 from keepline.operators.spec import OperatorSpec
 
 
 def operator_spec(settings: RetentionSettings) -> OperatorSpec:
-    """The spec, with the model's manifest in it. Raises ModelError or FeatureError, here at submit, for what cannot be used."""
+    """The spec, with the model's manifest in it. Raises here, at submit, for a model, writers' schemas or registry that cannot be used."""
     layouts.check(feature_set("churn"))
+    if settings.registry_url:
+        from keepline.schemas.registry import Registry
+
+        Registry(settings.registry_url, settings.registry).close()  # refuses properties that it does not take; asks nothing
     load(settings.model, feature_set("churn"))
     path = Path(settings.model)
     manifest = json.loads((path / MANIFEST_FILE if path.is_dir() else path).read_bytes())
@@ -26,4 +31,8 @@ def operator_spec(settings: RetentionSettings) -> OperatorSpec:
         cooldown_ms=settings.cooldown,
         bound_ms=settings.disorder,
         currency=settings.currency,
+        writer_schemas=tuple(writer_schemas(settings.writer_schemas)),
+        registry_url=settings.registry_url,
+        registry=settings.registry,
+        unknown_id_ms=settings.unknown_id_ttl,
     )

@@ -15,9 +15,9 @@ from __future__ import annotations
 ) = range(30)  # fmt: skip
 # Sizes and settings; times in milliseconds.
 (
-    OUT_SIZE, CANDIDATE_ROOMS, STATE, FEATURES, RETENTION, BOUND, AHEAD, MIN_TIME, MAX_TIME, EMIT,
-) = range(30, 40)  # fmt: skip
-WORDS = 40
+    OUT_SIZE, CANDIDATE_ROOMS, STATE, FEATURES, RETENTION, BOUND, AHEAD, MIN_TIME, MAX_TIME, EMIT, ASK,
+) = range(30, 41)  # fmt: skip
+WORDS = 41
 
 # Places in FLOATS, in bytes.
 INTERCEPT, LOW, HIGH, DELTA, THRESHOLD = 0, 8, 16, 24, 32

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -27,10 +27,15 @@ from keepline.operators.spec import OperatorSpec
 from keepline.schemas import packed
 from keepline.schemas.catalog import EVENT_TYPES
 from keepline.schemas.decode import registers
+from keepline.schemas.framing import CONFLUENT
 from keepline.schemas.messages import message
-from keepline.schemas.programs import compile_programs
+from keepline.schemas.programs import Programs
 from keepline.schemas.records import from_record
+from keepline.schemas.resolve import reader_of
 from keepline.schemas.status import Reason
+
+if TYPE_CHECKING:  # loads the registry's client
+    from keepline.operators.schema_ids import SchemaIds
 
 Bytes = npt.NDArray[np.uint8]
 
@@ -38,8 +43,11 @@ Bytes = npt.NDArray[np.uint8]
 class CustomerKernel:
     """One operator's tables and, once bound, its buffers."""
 
-    def __init__(self, spec: OperatorSpec) -> None:
-        """Compiles the plan and loads the model; raises KeeplineError with what to do when they do not fit."""
+    def __init__(self, spec: OperatorSpec, *, ask: bool = False) -> None:
+        """Compiles the plan and loads the model; raises KeeplineError with what to do when they do not fit.
+
+        `ask`: unknown schema ids are asked for at the spec's registry, if it names one, and `run` may then have to wait for it.
+        """
         self.spec = spec
         feature_set = load_feature_set(spec.feature_set)
         self.model = manifest.from_mapping(spec.manifest, feature_set)
@@ -56,13 +64,17 @@ class CustomerKernel:
         self._regs = registers()
         low, high = self.model.bands
         floats = np.array([tables.intercept, low, high, spec.delta, self.policy.threshold])
-        programs, names = compile_programs(currency=spec.currency), template(self.model.model_id, self.model.version, self.names)
+        self.programs = Programs(currency=spec.currency)
+        for schema in spec.writer_schemas:
+            self.programs.add(schema, reader_of(schema))
+        self.ids = _schema_ids(self.programs, spec) if ask and spec.registry_url else None
+        names = template(self.model.model_id, self.model.version, self.names)
         control = np.array([kind.control for kind in EVENT_TYPES], np.uint8)
         self._context = np.zeros(k.WORDS, np.int64)
         self._address = self._context.ctypes.data
         self._kept: dict[int, Any] = {}
         for word, array in (
-            (k.PROGRAMS, programs), (k.PLAN_INTS, self.plan.ints), (k.PLAN_FLOATS, self.plan.floats), (k.FLOATS, floats),
+            (k.PROGRAMS, self.programs.image), (k.PLAN_INTS, self.plan.ints), (k.PLAN_FLOATS, self.plan.floats), (k.FLOATS, floats),
             (k.NAMES, names.raw), (k.NAMES_AT, names.at), (k.CONTROL, control), *zip((k.RI, k.RF, k.RS, k.RN), self._regs, strict=True),
             *zip((k.X, k.CONTRIB, k.TOP), row, strict=True), (k.KIND, tables.kind), (k.COEF, tables.coef), (k.CENTER, tables.center),
         ):  # fmt: skip
@@ -70,7 +82,7 @@ class CustomerKernel:
         for word, value in (
             (k.STATE, self.state_size), (k.FEATURES, width), (k.RETENTION, int(self.plan.ints[P_RETENTION])), (k.BOUND, spec.bound_ms),
             (k.AHEAD, spec.ahead_ms), (k.MIN_TIME, spec.min_time_ms), (k.MAX_TIME, spec.max_time_ms),
-            (k.EMIT, ("band", "delta", "every").index(spec.emit)),
+            (k.EMIT, ("band", "delta", "every").index(spec.emit)), (k.ASK, int(self.ids is not None)),
         ):  # fmt: skip
             self._context[word] = value
 
@@ -126,15 +138,38 @@ class CustomerKernel:
         return migrate(state, self.plan.meta.feature_set)
 
     def run(self, n: int, watermark: int, wall: int) -> int:
-        """Runs entries hdr[FIRST]…n−1; returns how many were consumed. Frames, timers and counters stand in `hdr`."""
+        """Runs entries hdr[FIRST]…n−1; returns how many were consumed. Frames, timers and counters stand in `hdr`.
+
+        hdr[WAITING] is not 0 where it stopped for a schema that the registry does not tell now: come again a little later.
+        """
         hdr = self.hdr
+        if self.ids is not None and self.ids.expire():
+            self._point(k.PROGRAMS, self.ids.image)
+        hdr[at.WAITING] = 0
         hdr[at.OUT_BYTES] = hdr[at.TIMERS] = hdr[at.FRAMES] = hdr[at.REJECTS] = hdr[at.CANDIDATES] = hdr[at.RESERVED_BYTES] = 0
         ck.run(self._address, n, watermark, wall)
         for line in range(int(hdr[at.CANDIDATES])):
             self._decide(line)
         for line in range(int(hdr[at.REJECTS])):
             self._reject(line)
+        if hdr[at.WAITING] and self.ids is not None:
+            entry = int(hdr[at.FIRST] + hdr[at.CONSUMED])
+            hdr[at.WAITING] = n - entry
+            if self.ids.settle(self._schema_id(entry)):
+                hdr[at.WAITING] = 0
+                self._point(k.PROGRAMS, self.ids.image)
+                if hdr[at.CONSUMED] == hdr[at.OUT_BYTES] == hdr[at.TIMERS] == 0:  # nothing to hand over first
+                    return self.run(n, watermark, wall)
         return int(hdr[at.CONSUMED])
+
+    def waiting_for(self) -> str:
+        """What `run` waits for, and why."""
+        return self.ids.waiting if self.ids is not None else ""
+
+    def _schema_id(self, entry: int) -> int:
+        record = int(self.offs[entry])
+        value = record + packed.IN_HEADER + int(self.events[record + 40 : record + 44].view(np.int32)[0])
+        return int.from_bytes(self.events[value + 1 : value + 5].tobytes(), "big")
 
     def _put(self, channel: int, key: bytes, value: bytes, sequence: int = 0, as_of: int = 0, created: int = 0) -> None:
         frame = packed.pack_frame(packed.Frame(channel, sequence, as_of, created, key, value))
@@ -209,5 +244,15 @@ class CustomerKernel:
         return message(
             status, etype, field, record.value,
             key=record.key, bounds=(spec.min_time_ms, spec.max_time_ms), ahead_ms=spec.ahead_ms,
-            value_length=record.value_length, image=self._kept[k.PROGRAMS],
+            value_length=record.value_length, image=self._kept[k.PROGRAMS], programs=self.programs, unknown=self._why(record.value),
         )  # fmt: skip
+
+    def _why(self, value: bytes) -> str:
+        return self.ids.why(int.from_bytes(value[1:5], "big")) if self.ids is not None and value[:1] == CONFLUENT else ""
+
+
+def _schema_ids(programs: Programs, spec: OperatorSpec) -> SchemaIds:
+    from keepline.operators.schema_ids import SchemaIds
+    from keepline.schemas.registry import Registry
+
+    return SchemaIds(programs, Registry(spec.registry_url, spec.registry), spec.unknown_id_ms / 1000)

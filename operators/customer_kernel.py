@@ -35,11 +35,11 @@ from keepline.operators import stats
 from keepline.operators.arrays import floats, ints
 from keepline.operators.frames import SCORE_ROOM, put_score
 from keepline.operators.stats import count, count_score
-from keepline.schemas.decode import check_time, decode_at, same_bytes
+from keepline.schemas.decode import NOT_ASKED, check_time, decode_at, same_bytes
 from keepline.schemas.jit import njit
 from keepline.schemas.mem import load_f64, load_i32, load_i64, load_u8, prefetch, store_u8
 from keepline.schemas.packed import IN_HEADER, OVERSIZED_FLAG, TICK_FLAG
-from keepline.schemas.status import DUPLICATE, KEY_MISMATCH, LATE, OK, OVERSIZED
+from keepline.schemas.status import DUPLICATE, KEY_MISMATCH, LATE, OK, OVERSIZED, UNKNOWN_SCHEMA
 
 HOUR = 3_600_000
 DAY = 24 * HOUR
@@ -292,6 +292,10 @@ def run(c: int, n: int, watermark: int, wall: int) -> None:
         if status == DUPLICATE:
             count(hdr, stats.DUPLICATES)
         elif status != OK:
+            # A schema id that was never seen, and there is a registry: it is asked before this entry and those behind it are run.
+            if status == UNKNOWN_SCHEMA and reg == NOT_ASKED and get(c, k.ASK) and load_u8(buf, key_pos + key_len) == 0:
+                put(hdr, at.WAITING, 1)
+                break
             need = REJECT_ROOM + 2 * (key_len + value_len)
             if not room_for(c, hdr, need):
                 break

@@ -19,7 +19,7 @@ from keepline.operators.code import code_hash, opened, package_of
 from keepline.operators.customer import CustomerKernel
 from keepline.operators.spec import OperatorSpec
 
-OPEN, STATE_SIZE, MAP, RUN, CLOSE, MIGRATE, DESCRIBE = range(7)
+OPEN, STATE_SIZE, MAP, RUN, CLOSE, MIGRATE, DESCRIBE, WAITING_FOR = range(8)
 _kernels: dict[int, CustomerKernel] = {}
 _others: dict[int, tuple[Callable[..., Any], int]] = {}
 """Operators whose job brought other code than this: that code's `entry`, and its own handle there."""
@@ -36,7 +36,7 @@ def _open(data: bytes) -> int:
     package = package_of(wanted, archive)
     handle = next(_handles)
     if package == __name__.partition(".")[0]:
-        _kernels[handle] = CustomerKernel(OperatorSpec.loads(spec))
+        _kernels[handle] = CustomerKernel(OperatorSpec.loads(spec), ask=True)
     else:
         other = importlib.import_module(f"{package}.operators.runtime").entry
         _others[handle] = other, other(OPEN, 0, 0, 0, 0, spec)
@@ -48,7 +48,8 @@ def entry(op: int, a: int, b: int, c: int, d: int, data: bytes | None) -> int | 
 
     OPEN data=sealed spec → handle · STATE_SIZE a=handle → version << 32 | size · MAP a=handle b=block c=io d=entries
     data=(capacity, event bytes, out bytes, io bytes, bound) · RUN a=handle b=entries c=watermark d=wall clock → consumed ·
-    CLOSE a=handle · MIGRATE a=handle data=old state → new state · DESCRIBE a=handle → what is counted (JSON).
+    CLOSE a=handle · MIGRATE a=handle data=old state → new state · DESCRIBE a=handle → what is counted (JSON) ·
+    WAITING_FOR a=handle → what RUN waits for, as text.
     """
     if op == OPEN:
         return _open(bytes(data or b""))
@@ -68,6 +69,8 @@ def entry(op: int, a: int, b: int, c: int, d: int, data: bytes | None) -> int | 
         return kernel.migrate(bytes(data or b""))
     if op == DESCRIBE:
         return kernel.describe()
+    if op == WAITING_FOR:
+        return kernel.waiting_for().encode()
     if op == CLOSE:
         del _kernels[a]  # drops the views before the JVM frees the buffers
         return 0

@@ -44,6 +44,14 @@ class OperatorSpec:
     currency: str = ""
     """The configured currency; "" in an event means this one, and any other is refused."""
     feature_set: str = field(default="churn")
+    writer_schemas: tuple[dict[str, Any], ...] = ()
+    """Avro schemas of other producers, whose records are read as ours."""
+    registry_url: str = ""
+    """Where schema ids are asked for; "" nowhere: then they are unknown."""
+    registry: dict[str, str] = field(default_factory=dict)
+    """Properties of the registry's client."""
+    unknown_id_ms: int = 30_000
+    """How long an id stays unknown once the registry has said so."""
 
     def dumps(self) -> bytes:
         """The spec as JSON bytes."""
@@ -54,4 +62,5 @@ class OperatorSpec:
         """The spec of `dumps`."""
         raw = json.loads(data)
         raw["topics"] = tuple(raw["topics"])
+        raw["writer_schemas"] = tuple(raw["writer_schemas"])
         return OperatorSpec(**raw)

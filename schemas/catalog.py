@@ -64,6 +64,10 @@ class Field:
     default: Any  # MISSING if there is none
     symbols: tuple[str, ...]
     constraints: MappingProxyType[str, Any]
+    aliases: tuple[str, ...] = ()  # other names that a writer may give the field
+    type_name: str = ""  # of an enum
+    type_aliases: tuple[str, ...] = ()
+    enum_default: str | None = None  # what a writer's symbol that we do not have is read as
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,14 +111,13 @@ def _field(schema: dict[str, Any], raw: dict[str, Any], register: int, named: di
         null_branch = kind.index("null")
         kind = kind[1 - null_branch]
     logical = None
-    symbols: tuple[str, ...] = ()
+    declared: dict[str, Any] = {}
     if isinstance(kind, str):
         kind = named.get(kind, kind)
     if isinstance(kind, dict):
         logical = kind.get("logicalType")
         if kind.get("type") == "enum":
-            named[kind["name"]] = kind
-            symbols = tuple(kind["symbols"])
+            named[kind["name"]] = declared = kind
         kind = kind.get("type")
     if not isinstance(kind, str) or kind not in _SCALARS:
         message = f"{where} has the type {str(raw['type'])[:80]}: events hold {', '.join(sorted(_SCALARS))}, or one of them and null"
@@ -127,8 +130,12 @@ def _field(schema: dict[str, Any], raw: dict[str, Any], register: int, named: di
         null_branch=null_branch,
         time=logical == "timestamp-millis",
         default=raw.get("default", MISSING),
-        symbols=symbols,
+        symbols=tuple(declared.get("symbols", ())),
         constraints=MappingProxyType({name: raw[name] for name in _CONSTRAINTS if name in raw}),
+        aliases=tuple(raw.get("aliases", ())),
+        type_name=declared.get("name", ""),
+        type_aliases=tuple(declared.get("aliases", ())),
+        enum_default=declared.get("default"),
     )
 
 

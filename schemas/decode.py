@@ -8,6 +8,8 @@ and never reads outside that range. Registers, one set reused for every event, i
     rs  int64[16,2]  of a text: offset in buf, length in bytes
     rn  uint8[16]    1 where the field is null; its other registers are then 0
 
+The default of a text lies in the image; its offset is still one from buf, and may be far outside it.
+
 The shape of the bytes is judged first: whatever is not Avro of that schema is MALFORMED, and only a record that is whole can be
 INVALID_FIELD. Stricter than fastavro, on purpose: nothing may follow the record, a boolean is 0 or 1, an int fits 32 bits, a varint
 has at most 10 bytes and fits 64 bits. Longer spellings of a varint than needed are read, as everywhere.
@@ -20,34 +22,56 @@ import numpy as np
 from keepline.schemas.jit import njit
 from keepline.schemas.mem import address, load_f32, load_f64, load_i32, load_i64, load_u8, load_u16, store_f64, store_i64, store_u8
 from keepline.schemas.programs import (
+    T_ARRAY,
+    T_BOOLEAN,
+    T_EMPTY_ITEMS,
+    T_FIXED,
+    T_INT,
+    T_LONG,
+    T_MAP,
+    T_RECORD,
+    T_TEXT,
+    T_UNION,
+)
+from keepline.schemas.resolve import (
     BOOLEAN,
     BYTE_LIMITS,
     BYTES,
+    CHOICE,
     CURRENCY,
     DOUBLE,
-    DROP,
     END,
     ENUM,
-    FLOAT,
+    ENUM_MAP,
+    FLOATING,
+    FROM_FLOAT,
+    FROM_INT,
     INT,
-    IS_NULL,
     MINIMUM,
+    NO_NULL,
+    NULL,
     NULL_SECOND,
     NULLABLE,
     PRESET,
-    PROGRAM_WORDS,
+    PRESET_TEXT,
+    RARE,
+    REFUSE,
+    SKIP,
     STRING,
 )
 from keepline.schemas.status import FUTURE_TIME, INVALID_FIELD, MALFORMED, OK, OUT_OF_BOUNDS_TIME, UNKNOWN_SCHEMA
-from keepline.schemas.text import hash64, hash64_of, hash_text, is_utf8, same_bytes
+from keepline.schemas.text import hash64, hash_text, is_utf8, same_bytes
 
 __all__ = ["check_time", "decode", "decode_at", "get_long", "hash64", "is_utf8", "registers", "same_bytes"]
 
 _INT_MIN, _INT_MAX = -(2**31), 2**31 - 1
 _MAGIC_SINGLE = 0x01C3
-_EMPTY_HASH = int(np.uint64(hash64_of("")).view(np.int64))
+MAX_DEPTH = 64
+"""Of types inside types that are stepped over."""
+NOT_ASKED, NOT_READABLE, NOT_READ = -1, -2, -2
+"""In place of a field. UNKNOWN_SCHEMA: nothing is known of the schema, or that it leads nowhere; MALFORMED: it is one that we step over."""
 # Byte offsets in the image and in a row (programs.py).
-_FINGERPRINTS, _IDS, _PROGRAMS, _CURRENCY_LENGTH, _CURRENCY = 0, 16, 32, 40, 48
+_FINGERPRINTS, _IDS, _CODE, _CURRENCY_LENGTH, _CURRENCY = 0, 16, 32, 40, 48
 _ROW, _HIGH, _LOW, _FLOOR = 24, 4, 8, 16
 
 
@@ -107,8 +131,8 @@ def _program(buf: Any, pos: int, end: int, image: Any) -> Any:
         start = pos + 5
     else:
         return MALFORMED, -1, pos
-    if program < 0:
-        return UNKNOWN_SCHEMA, -1, pos
+    if program <= 0:
+        return UNKNOWN_SCHEMA, program, pos
     return OK, program, start
 
 
@@ -144,93 +168,223 @@ def _text(r: Any, hashed: Any, pos: Any, n: Any, ri: int, rf: int, rs: int, rn: 
 
 
 @njit
+def _scalar_end(buf: int, pos: int, end: int, kind: int, number: int) -> int:
+    """The position behind a value without parts, or -1."""
+    if kind == T_FIXED:
+        return pos + number if number <= end - pos else -1
+    if kind == T_BOOLEAN:
+        return pos + 1 if pos < end and load_u8(buf, pos) <= 1 else -1
+    value, pos = get_long(buf, pos, end)
+    if pos < 0 or kind == T_LONG:
+        return pos
+    if kind == T_INT:
+        return pos if _INT_MIN <= value <= _INT_MAX else -1
+    if kind == T_TEXT:
+        return pos + value if 0 <= value <= end - pos else -1
+    return pos if 0 <= value < number else -1
+
+
+@njit
+def _block(buf: int, pos: int, end: int, empty: bool) -> Any:
+    """(items, position) of the next block of an array or map that is to be entered: 0 items at its end; position -1 if malformed."""
+    while True:
+        count, pos = get_long(buf, pos, end)
+        if pos < 0 or count == 0:
+            return np.int64(0), pos
+        if count < 0:  # the block's length in bytes follows
+            size, pos = get_long(buf, pos, end)
+            if pos < 0 or size < 0 or size > end - pos:
+                return np.int64(0), -1
+            pos += size
+        elif not empty:
+            return count, pos if count <= end - pos else -1
+
+
+@njit
+def step_over(buf: int, pos: int, end: int, code: int, place: int) -> int:
+    """The position behind one value of any type (programs.py, `_Code.type`), or -1 where the bytes are none or end too early.
+
+    Each value that is entered has a byte at least, so there is no more work than bytes, whatever the counts say. The stack is our own,
+    three words a level (type, kind, parts or items left), since numba cannot keep a function on disk that calls itself.
+    """
+    stack = np.empty(3 * MAX_DEPTH, np.int64)
+    depth = 0
+    while True:
+        at = code + 8 * place
+        kind, number = load_i64(at, 0), load_i64(at, 8)
+        if kind == T_UNION:
+            branch, pos = get_long(buf, pos, end)
+            if pos < 0 or not 0 <= branch < number:
+                return -1
+            place = load_i64(at, 16 + 8 * branch)
+            continue
+        if kind in (T_RECORD, T_ARRAY, T_EMPTY_ITEMS, T_MAP):
+            if depth >= MAX_DEPTH:
+                return -1
+            stack[3 * depth], stack[3 * depth + 1], stack[3 * depth + 2] = at, kind, number if kind == T_RECORD else 0
+            depth += 1
+        else:
+            pos = _scalar_end(buf, pos, end, kind, number)
+            if pos < 0:
+                return -1
+        # Behind a value: on to the next part of what it is in.
+        while True:
+            if depth == 0:
+                return pos
+            at, kind, left = stack[3 * depth - 3], stack[3 * depth - 2], stack[3 * depth - 1]
+            if left == 0 and kind != T_RECORD:
+                left, pos = _block(buf, pos, end, kind == T_EMPTY_ITEMS)
+                if pos < 0:
+                    return -1
+            if left > 0:
+                break
+            depth -= 1
+        stack[3 * depth - 1] = left - 1
+        if kind == T_RECORD:
+            place = load_i64(at, 16 + 8 * (load_i64(at, 8) - left))
+        else:
+            place = load_i64(at, 16)
+            if kind == T_MAP:
+                pos = _scalar_end(buf, pos, end, T_TEXT, 0)
+                if pos < 0:
+                    return -1
+
+
+@njit
+def _rare(op: int, r: Any, flags: int, row: int, buf: int, pos: int, end: int, code: int, ri: int, rf: int, rs: int, rn: int) -> Any:
+    """A step that only other writers' schemas have: (position, -1 if malformed, whether the field is valid).
+
+    What an invalid one leaves tells its message: of an enum -1 less the writer's index; of a value of a wrong type a null of -1.
+    """
+    low, high = load_i64(row, _LOW), load_i32(row, _HIGH)
+    if op in (SKIP, REFUSE):
+        pos = step_over(buf, pos, end, code, low)
+        if op == SKIP or pos < 0:
+            return pos, True
+        _null(r, pos, ri, rf, rs, rn)
+        store_i64(ri, 8 * r, -1)
+        return pos, False
+    if op == NULL:
+        _null(r, pos, ri, rf, rs, rn)
+        return pos, True
+    if op == PRESET_TEXT:
+        _text(r, load_i64(row, _FLOOR), code + 8 * low - buf, np.int64(high), ri, rf, rs, rn)
+        return pos, True
+    whole: Any = low
+    number: Any = load_f64(row, _FLOOR)
+    if op == ENUM_MAP:
+        whole, pos = get_long(buf, pos, end)
+        if pos < 0 or not 0 <= whole < high:
+            return -1, True
+        ours = load_i64(code, 8 * (low + whole))
+        whole = ours if ours >= 0 else -1 - whole
+        _number(r, whole, np.float64(whole), ri, rf, rn)
+        return pos, ours >= 0
+    if op == FLOATING:
+        if high == FROM_FLOAT:
+            if end - pos < 4:
+                return -1, True
+            number = np.float64(load_f32(buf, pos))
+            pos += 4
+        else:
+            whole, pos = get_long(buf, pos, end)
+            if pos < 0 or (high == FROM_INT and not _INT_MIN <= whole <= _INT_MAX):
+                return -1, True
+            number = np.float64(np.float32(whole)) if low else np.float64(whole)
+        whole = 0
+    _number(r, whole, number, ri, rf, rn)
+    if op == PRESET:
+        return pos, True
+    return pos, number - number == 0.0 and not (flags & MINIMUM and number < load_f64(row, _FLOOR))
+
+
+@njit
 def decode_at(buf: int, pos: int, end: int, image: int, ri: int, rf: int, rs: int, rn: int) -> Any:
     """decode() on addresses (mem.py); rs holds offsets from `buf`."""
     status, program, pos = _program(buf, pos, end, image)
     if status != OK:
-        return status, -1, -1
-    row = 8 * (load_i64(image, _PROGRAMS) + PROGRAM_WORDS * program)
-    type_id = load_i64(image, row)
+        return status, -1, NOT_READABLE if program == 0 else NOT_ASKED
+    code = image + 8 * load_i64(image, _CODE)
+    row = code + 8 * program
+    type_id = load_i64(row, 0)
     row += 8
     bad: Any = -1
     while True:
-        step = load_i32(image, row)
+        step = load_i32(row, 0)
         op = step & 255
-        if op == END:
-            break
-        r = np.int64(step >> 8 & 255)
         flags = step >> 16
-        keep = flags & DROP == 0
-        field = r if keep else -1
+        r = np.int64(step >> 8 & 255)
         this = row
         row += _ROW
-        if flags & NULLABLE:
+        if flags & (NULLABLE | CHOICE):
             branch, pos = get_long(buf, pos, end)
-            if pos < 0 or branch < 0 or branch > 1:
-                return MALFORMED, type_id, field
-            if branch == (1 if flags & NULL_SECOND else 0):
-                if keep:
+            if flags & CHOICE:
+                if pos < 0 or branch < 0 or branch >= load_i32(this, _HIGH):
+                    return MALFORMED, type_id, r
+                this = code + 8 * load_i64(this, _LOW) + _ROW * branch
+                step = load_i32(this, 0)
+                op = step & 255
+                flags = step >> 16
+            else:
+                if pos < 0 or branch < 0 or branch > 1:
+                    return MALFORMED, type_id, r
+                if branch == (1 if flags & NULL_SECOND else 0):
                     _null(r, pos, ri, rf, rs, rn)
-                continue
+                    if flags & NO_NULL and bad < 0:
+                        bad = r
+                    continue
+        if op == END:
+            break
         if op in (STRING, BYTES):
             n, pos = get_long(buf, pos, end)
             if pos < 0 or n < 0 or n > end - pos:
-                return MALFORMED, type_id, field
+                return MALFORMED, type_id, r
             if op == STRING:
                 h, sound = hash_text(buf, pos, n)
             else:
                 h, sound = hash64(buf, pos, n), True
-            if keep:
-                _text(r, np.int64(h), pos, n, ri, rf, rs, rn)
-                if flags & BYTE_LIMITS:
-                    sound = sound and load_i64(image, this + _LOW) <= n <= load_i32(image, this + _HIGH)
-                if flags & CURRENCY and n > 0:
-                    sound = sound and same_bytes(buf, pos, n, image, _CURRENCY, load_i64(image, _CURRENCY_LENGTH))
-                if not sound and bad < 0:
-                    bad = field
+            _text(r, np.int64(h), pos, n, ri, rf, rs, rn)
+            if flags & BYTE_LIMITS:
+                sound = sound and load_i64(this, _LOW) <= n <= load_i32(this, _HIGH)
+            if flags & CURRENCY and n > 0:
+                sound = sound and same_bytes(buf, pos, n, image, _CURRENCY, load_i64(image, _CURRENCY_LENGTH))
+            if not sound and bad < 0:
+                bad = r
             pos += n
+            continue
+        if op >= RARE:
+            pos, valid = _rare(op, r, flags, this, buf, pos, end, code, ri, rf, rs, rn)
+            if pos < 0:
+                return MALFORMED, type_id, NOT_READ if op == SKIP else r
+            if not valid and bad < 0:
+                bad = r
             continue
         whole: Any = np.int64(0)
         number: Any = 0.0
         if op == DOUBLE:
             if end - pos < 8:
-                return MALFORMED, type_id, field
+                return MALFORMED, type_id, r
             number = load_f64(buf, pos)
             pos += 8
         elif op == BOOLEAN:
             if pos >= end or load_u8(buf, pos) > 1:
-                return MALFORMED, type_id, field
+                return MALFORMED, type_id, r
             whole = np.int64(load_u8(buf, pos))
             number = np.float64(whole)
             pos += 1
-        elif op == PRESET:
-            if flags & IS_NULL:
-                _null(r, pos, ri, rf, rs, rn)
-                continue
-            if load_i32(image, this + _HIGH):
-                _text(r, _EMPTY_HASH, pos, 0, ri, rf, rs, rn)
-                continue
-            number = load_f64(image, this + _FLOOR)
-            whole = np.int64(number)
-        elif op == FLOAT:
-            if end - pos < 4:
-                return MALFORMED, type_id, field
-            number = np.float64(load_f32(buf, pos))
-            pos += 4
         else:
             whole, pos = get_long(buf, pos, end)
             if pos < 0:
-                return MALFORMED, type_id, field
+                return MALFORMED, type_id, r
             if op == INT and not _INT_MIN <= whole <= _INT_MAX:
-                return MALFORMED, type_id, field
-            if op == ENUM and not 0 <= whole < load_i32(image, this + _HIGH):
-                return MALFORMED, type_id, field
+                return MALFORMED, type_id, r
+            if op == ENUM and not 0 <= whole < load_i32(this, _HIGH):
+                return MALFORMED, type_id, r
             number = np.float64(whole)
-        if keep:
-            # Not finite: the difference with itself is not 0.
-            if bad < 0 and (number - number != 0.0 or (flags & MINIMUM and number < load_f64(image, this + _FLOOR))):
-                bad = field
-            _number(r, whole, number, ri, rf, rn)
+        # Not finite: the difference with itself is not 0.
+        if bad < 0 and (number - number != 0.0 or (flags & MINIMUM and number < load_f64(this, _FLOOR))):
+            bad = r
+        _number(r, whole, number, ri, rf, rn)
     if pos != end:
         return MALFORMED, type_id, -1
     if bad >= 0:

@@ -3,107 +3,217 @@
 One array, because each array passed to compiled code costs reference counts, a tenth of the decoder's time. Nothing is generated: a new
 schema is new rows, not new code. Words of the image:
 
-    0 start of the fingerprint table (a word)   1 its mask   2 start of the schema id table   3 its mask   4 start of the programs
+    0 start of the fingerprint table (a word)   1 its mask   2 start of the schema id table   3 its mask   4 start of the code
     5 bytes of the job's currency   6-7 the currency in UTF-8
-    tables: pairs (key, program or -1), open addressing from key & mask; a fingerprint is read as a little-endian int64
-    programs: PROGRAM_WORDS each; the event type id, then ROWS rows of three words: step, low, floor
+    tables: pairs (key, program), open addressing from key & mask; a fingerprint is read as a little-endian int64; program -1: an empty
+    place, 0: known as not readable
+    code: programs, and what their rows point to; every place in it is counted in words from its start, so it can move
 
-A row is one field. Its step holds operation (bits 0-7), register (8-15), flags (16-31), high (32-63). A program may also come from
-another writer's schema of the same record (an older version): fields we do not know are read and dropped, fields it does not have are
-set to their defaults by rows that consume nothing.
+A program is the event type's id, then rows of three words: step, low, floor; one row for each field, then END. A step holds operation
+(bits 0-7), register (8-15), flags (16-31), high (32-63). Rows of `low` that point elsewhere: CHOICE to a row for each branch, ENUM_MAP
+to a word for each symbol, PRESET_TEXT to the text, SKIP and REFUSE to a type. `floor` of a PRESET_TEXT is the text's hash. A type is a
+word for its kind, one number, and one place for each part (see `_Code.type`).
 """
 
+import json
 import struct
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from keepline.schemas.catalog import EVENT_TYPES, MISSING, NREG, EventType, Field, parse_fields
+from keepline.schemas.avrotypes import Type
+from keepline.schemas.catalog import EVENT_TYPES, EventType
 from keepline.schemas.errors import SchemaError
-from keepline.schemas.framing import fingerprint
+from keepline.schemas.framing import Confluent, FramingError, fingerprint, unpack
+from keepline.schemas.history import released
+from keepline.schemas.resolve import CHOICE, ENUM_MAP, PRESET_TEXT, REFUSE, SKIP, Step, resolve
+from keepline.schemas.text import hash64_of
 
-# Operations (column 0).
-END, LONG, INT, ENUM, BOOLEAN, DOUBLE, FLOAT, STRING, BYTES, PRESET = range(10)
-# Flags. NULL_SECOND: null is branch 1 of the union. MINIMUM: the value is at least `floor`. BYTE_LIMITS: low and high are
-# lengths in bytes. CURRENCY: "" or the job's currency. DROP: read, keep nothing. IS_NULL (PRESET): the default is null.
-NULLABLE, NULL_SECOND, MINIMUM, BYTE_LIMITS, CURRENCY, DROP, IS_NULL = 1, 2, 4, 8, 16, 32, 64
-
-ROWS = 2 * NREG
 ROW_WORDS = 3
-PROGRAM_WORDS = 1 + ROWS * ROW_WORDS
 HEADER_WORDS = 8
 MAX_CURRENCY = 16
-_OPERATIONS = {
-    "long": LONG,
-    "int": INT,
-    "enum": ENUM,
-    "boolean": BOOLEAN,
-    "double": DOUBLE,
-    "float": FLOAT,
-    "string": STRING,
-    "bytes": BYTES,
-}
-_INT_LIMIT = 2**31 - 1
-
+MAX_CODE = 1 << 16
+"""Words of code of one schema: far beyond what an event has, little enough to keep."""
+UNREADABLE = 0
+"""The program of a schema id that is known to lead nowhere."""
+# Kinds of a type to step over.
+T_FIXED, T_LONG, T_INT, T_ENUM, T_BOOLEAN, T_TEXT, T_RECORD, T_UNION, T_ARRAY, T_MAP, T_EMPTY_ITEMS = range(11)
+_SIZES = {"null": 0, "float": 4, "double": 8}
+_SCALARS = {"long": T_LONG, "int": T_INT, "boolean": T_BOOLEAN, "string": T_TEXT, "bytes": T_TEXT}
 
 Image = NDArray[np.uint8]
+Writer = tuple[dict[str, Any], EventType]
 
 
-@dataclass
-class _Row:
-    op: int
-    register: int = 0
-    flags: int = 0
-    high: int = 0
-    low: int = 0
-    floor: float = 0.0
+class _Code:
+    """Words that grow; `at` is where the next one goes."""
 
-    def words(self) -> tuple[int, int, int]:
-        step = self.op | self.register << 8 | self.flags << 16 | self.high << 32
-        return step, self.low, struct.unpack("<q", struct.pack("<d", self.floor))[0]
+    def __init__(self) -> None:
+        self.words: list[int] = [0]  # place 0 is nobody's: UNREADABLE
+        self.begun = 0
+
+    def put(self, words: Iterable[int]) -> int:
+        place = len(self.words)
+        self.words += words
+        return place
+
+    def program(self, event: EventType, steps: list[Step]) -> int:
+        self.begun = len(self.words)
+        rows = [word for step in steps for word in self._row(step, {})]
+        return self.put([event.id, *rows, 0, 0, 0])
+
+    def _row(self, step: Step, types: dict[int, int]) -> tuple[int, int, int]:
+        low, floor = step.low, struct.unpack("<q", struct.pack("<d", step.floor))[0]
+        if step.flags & CHOICE:
+            rows = [word for choice in step.choices for word in self._row(choice, types)]
+            low = self.put(rows)
+        elif step.op == ENUM_MAP:
+            low = self.put(step.mapping)
+        elif step.op == PRESET_TEXT:
+            low = self.put(np.frombuffer(step.text.ljust(-(-len(step.text) // 8) * 8, b"\0"), "<i8").tolist())
+            floor = int(np.uint64(hash64_of(step.text)).view(np.int64))
+        elif step.op in {SKIP, REFUSE} and step.skipped is not None:
+            low = self.type(step.skipped, types)
+        return step.op | step.register << 8 | step.flags << 16 | step.high << 32, low, floor
+
+    def type(self, kind: Type, seen: dict[int, int]) -> int:
+        """The place of a type: its kind, a number (bytes, symbols, parts), the places of its parts. Recursive types point back."""
+        if id(kind) in seen:
+            return seen[id(kind)]
+        parts = [part for _, part in kind.fields] or kind.branches or ([kind.items] if kind.items else [])
+        number, code = len(parts), {"record": T_RECORD, "union": T_UNION, "array": T_ARRAY, "map": T_MAP}.get(kind.kind, -1)
+        if _empty(kind, set()):  # also a bound: whatever is entered from here on has a byte, so there is no more work than bytes
+            code, number, parts = T_FIXED, 0, []
+        elif kind.kind == "array" and kind.items is not None and _empty(kind.items, set()):
+            code, parts = T_EMPTY_ITEMS, []
+        elif kind.kind in _SCALARS:
+            code = _SCALARS[kind.kind]
+        elif kind.kind == "enum":
+            code, number = T_ENUM, len(kind.symbols)
+        elif code < 0:
+            code, number = T_FIXED, _SIZES.get(kind.kind, kind.size)
+        place = seen[id(kind)] = self.put([code, number, *[0] * len(parts)])
+        if len(self.words) - self.begun > MAX_CODE:
+            message = f"the schema has more than {MAX_CODE} parts: expected a record of an event"
+            raise SchemaError(message)
+        for number, part in enumerate(parts):
+            self.words[place + 2 + number] = self.type(part, seen)
+        return place
+
+
+def _empty(kind: Type, seen: set[int]) -> bool:
+    """Whether values of a type have no bytes at all, so that any number of them fits anywhere."""
+    if id(kind) in seen:
+        return True
+    seen.add(id(kind))
+    return kind.kind == "null" or (kind.kind == "fixed" and kind.size == 0) or (kind.kind == "record" and all(
+        _empty(part, seen) for _, part in kind.fields
+    ))  # fmt: skip
+
+
+class Programs:
+    """The programs of a set of writers' schemas, and their image. Schemas can be added; `image` is then another array."""
+
+    def __init__(self, events: Iterable[EventType] = EVENT_TYPES, *, currency: str = "", history: bool = True) -> None:
+        """`currency` is the job's; where it is empty, events may only carry "". `history`: all released versions are known too."""
+        self.currency = currency.encode()
+        if len(self.currency) > MAX_CURRENCY:
+            message = f"the currency {currency!r} has {len(self.currency)} bytes: expected an ISO 4217 code such as EUR"
+            raise SchemaError(message)
+        self._code = _Code()
+        self._prints: dict[int, int] = {}
+        self._ids: dict[int, int] = {}
+        self._made: dict[str, int] = {}
+        self._image: Image | None = None
+        self._schemas: dict[bytes | int, dict[str, Any]] = {}
+        for event in events:
+            self.add(event.schema, event)
+            for schema in released(event.name) if history else ():
+                self.add(schema, event)
+
+    @property
+    def image(self) -> Image:
+        """What the decoder runs."""
+        if self._image is None:
+            by_fingerprint, by_id = _hash_table(self._prints), _hash_table(self._ids)
+            start_ids = HEADER_WORDS + len(by_fingerprint)
+            start_code = start_ids + len(by_id)
+            header = [HEADER_WORDS, len(by_fingerprint) // 2 - 1, start_ids, len(by_id) // 2 - 1, start_code, len(self.currency)]
+            header += np.frombuffer(self.currency.ljust(MAX_CURRENCY, b"\0"), "<i8").tolist()
+            self._image = np.array([*header, *by_fingerprint, *by_id, *self._code.words], "<i8").view(np.uint8)
+        return self._image
+
+    def add(self, schema: dict[str, Any], event: EventType) -> None:
+        """Values in single-object encoding with this schema's fingerprint are read as this event type. SchemaError if they cannot be."""
+        program = self._program(schema, event)
+        print_ = fingerprint(schema)
+        self._prints.setdefault(_key(print_), program)
+        self._schemas.setdefault(print_, schema)
+        self._image = None
+
+    def add_id(self, number: int, schema: dict[str, Any], event: EventType) -> None:
+        """Values with this schema id are. The fingerprint does not count: it says nothing of logical types."""
+        self._ids[number] = self._program(schema, event)
+        self._schemas[number] = schema
+        self._image = None
+
+    def refuse_id(self, number: int) -> None:
+        """Values with this schema id have an unknown schema, and there is nobody to ask."""
+        self._ids[number] = UNREADABLE
+        self._image = None
+
+    def forget_id(self, number: int) -> None:
+        """Nothing is known of this schema id any more."""
+        del self._ids[number]
+        self._image = None
+
+    def schema_of(self, value: bytes) -> dict[str, Any] | None:
+        """The schema that a framed value names, where it is known."""
+        try:
+            framing = unpack(value)
+        except FramingError:
+            return None
+        return self._schemas.get(framing.schema_id if isinstance(framing, Confluent) else framing.fingerprint)
+
+    def _program(self, schema: dict[str, Any], event: EventType) -> int:
+        """The place of a schema's program: the same for the same schema."""
+        same = f"{event.name} {json.dumps(schema, sort_keys=True)}"
+        if same not in self._made:
+            before = len(self._code.words)
+            try:
+                self._made[same] = self._code.program(event, resolve(schema, event))
+            except SchemaError:
+                del self._code.words[before:]
+                raise
+            except RecursionError:
+                del self._code.words[before:]
+                message = f"the writer's {event.name} is nested too deeply: expected a record of an event"
+                raise SchemaError(message) from None
+        return self._made[same]
 
 
 def compile_programs(
     events: Iterable[EventType] = EVENT_TYPES,
     *,
     currency: str = "",
-    writers: Iterable[tuple[dict[str, Any], EventType]] = (),
-    schema_ids: Mapping[int, bytes] | None = None,
+    writers: Iterable[Writer] = (),
+    schema_ids: Mapping[int, Writer] | None = None,
 ) -> Image:
-    """The image for these event types, for other writers' schemas of them, and for registry ids given by fingerprint.
-
-    `currency` is the job's; where it is empty, events may only carry "".
-    """
-    code = currency.encode()
-    if len(code) > MAX_CURRENCY:
-        message = f"the currency {currency!r} has {len(code)} bytes: expected an ISO 4217 code such as EUR"
-        raise SchemaError(message)
-    programs: list[int] = []
-    prints: dict[int, int] = {}
-    for schema, event in [*((event.schema, event) for event in events), *writers]:
-        key = _key(fingerprint(schema))
-        if key in prints:
-            continue
-        prints[key] = len(prints)
-        rows = _program(schema, event)
-        rows += [_Row(END)] * (ROWS - len(rows))
-        programs += [event.id, *(word for row in rows for word in row.words())]
-    ids = {number: prints[_key(key)] for number, key in (schema_ids or {}).items()}
-    by_fingerprint, by_id = _hash_table(prints), _hash_table(ids)
-    start_ids = HEADER_WORDS + len(by_fingerprint)
-    start_programs = start_ids + len(by_id)
-    header = [HEADER_WORDS, len(by_fingerprint) // 2 - 1, start_ids, len(by_id) // 2 - 1, start_programs, len(code)]
-    header += np.frombuffer(code.ljust(MAX_CURRENCY, b"\0"), "<i8").tolist()
-    return np.array([*header, *by_fingerprint, *by_id, *programs], "<i8").view(np.uint8)
+    """The image for these event types, for other writers' schemas of them, and for schemas by registry id."""
+    programs = Programs(events, currency=currency)
+    for schema, event in writers:
+        programs.add(schema, event)
+    for number, (schema, event) in (schema_ids or {}).items():
+        programs.add_id(number, schema, event)
+    return programs.image
 
 
 @cache
 def default_programs() -> Image:
-    """The image for the committed schemas, without a configured currency."""
+    """The image for the committed schemas and all released versions of them, without a configured currency."""
     return compile_programs()
 
 
@@ -115,75 +225,6 @@ def configured_currency(image: Image) -> str:
 
 def _key(print_: bytes) -> int:
     return int.from_bytes(print_, "little", signed=True)
-
-
-def _program(schema: dict[str, Any], event: EventType) -> list[_Row]:
-    written = parse_fields(schema)
-    ours = {field.name: field for field in event.fields}
-    names = {field.name for field in written}
-    missing = [field for field in event.fields if field.name not in names]
-    if len(event.fields) > NREG or len(written) + len(missing) >= ROWS:
-        message = f"{event.name} has {len(written)} fields: a decoder has {NREG} registers and {ROWS - 1} steps"
-        raise SchemaError(message)
-    if [field.name for field in written[:3]] != [field.name for field in event.fields[:3]]:
-        message = (
-            f"the writer's {event.name} starts with {[field.name for field in written[:3]]}: expected customer_id, event_id, event_time"
-        )
-        raise SchemaError(message)
-    for field in written:
-        _check_same(event, field, ours.get(field.name))
-    return [*(_row(field, ours.get(field.name)) for field in written), *(_preset(event, field) for field in missing)]
-
-
-def _check_same(event: EventType, field: Field, ours: Field | None) -> None:
-    if ours is not None and (field.kind, field.symbols) != (ours.kind, ours.symbols):
-        message = (
-            f"the writer's {event.name}.{field.name} is {field.kind} {'|'.join(field.symbols)}: "
-            f"expected {ours.kind} {'|'.join(ours.symbols)}; give a changed field a new name"
-        )
-        raise SchemaError(message)
-
-
-def _row(field: Field, ours: Field | None) -> _Row:
-    row = _Row(_OPERATIONS[field.kind])
-    if field.nullable:
-        row.flags |= NULLABLE | (NULL_SECOND if field.null_branch == 1 else 0)
-    if field.kind == "enum":
-        row.high = len(field.symbols)
-    if ours is None:
-        row.flags |= DROP
-        return row
-    row.register = ours.register
-    limits = ours.constraints
-    if "minBytes" in limits or "maxBytes" in limits:
-        row.flags |= BYTE_LIMITS
-        row.low = limits.get("minBytes", 0)
-        row.high = limits.get("maxBytes", _INT_LIMIT)
-    if limits.get("currency"):
-        row.flags |= CURRENCY
-    if "minimum" in limits:
-        row.flags |= MINIMUM
-        row.floor = float(limits["minimum"])
-    return row
-
-
-def _preset(event: EventType, field: Field) -> _Row:
-    row = _Row(PRESET, field.register)
-    if field.default is MISSING:
-        message = f"the writer's {event.name} lacks {field.name}, which has no default: it cannot be read"
-        raise SchemaError(message)
-    if field.default is None:
-        row.flags |= IS_NULL
-    elif field.kind in {"string", "bytes"}:
-        if field.default:
-            message = f"the default of {event.name}.{field.name} is {field.default!r}: a text can only default to the empty one"
-            raise SchemaError(message)
-        row.high = 1  # an empty text
-    elif field.kind == "enum":
-        row.floor = float(field.symbols.index(field.default))
-    else:
-        row.floor = float(field.default)
-    return row
 
 
 def _hash_table(entries: Mapping[int, int]) -> list[int]:

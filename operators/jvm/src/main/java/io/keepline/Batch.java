@@ -9,7 +9,8 @@ import org.apache.flink.core.memory.MemorySegmentFactory;
  *
  * <pre>
  * hdr i64[16] | stats i64[64] | slot i32[N] | off i32[N] | len i32[N] | touched u8[N] | timer_slot i32[N] | timer_at i64[N] | out u8[W] | events u8[E]
- * hdr: [0] first entry to run (in), [1] bytes of frames in out, [2] timer requests, [3] frames; from [10] on the kernel's own
+ * hdr: [0] first entry to run (in), [1] bytes of frames in out, [2] timer requests, [3] frames; from [10] on the kernel's own,
+ *      of which [14] says that the run waits for something outside
  * stats: what the kernel has counted since open, by its own numbers
  * </pre>
  * Each section begins at a multiple of 64. {@code operators/layout.py} lays the same buffer out in Python.
@@ -21,6 +22,7 @@ final class Batch {
 
   /** Words of hdr and stats, which lie at the beginning. */
   static final int HEAD = HDR + STATS;
+  private static final int WAITING = 14;
 
   final int capacity;
   final int eventBytes;
@@ -127,6 +129,11 @@ final class Batch {
     memory.putLong(8, 0);
     memory.putLong(16, 0);
     memory.putLong(24, 0);
+  }
+
+  /** The run stopped in front of an entry that it cannot judge yet: the same entry is to be run again, a little later. */
+  boolean waiting() {
+    return memory.getLong(8 * WAITING) != 0;
   }
 
   int framesBytes() {

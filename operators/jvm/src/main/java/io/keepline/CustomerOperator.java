@@ -7,6 +7,7 @@ import org.apache.flink.api.common.state.ValueStateDescriptor;
 import org.apache.flink.api.common.typeinfo.PrimitiveArrayTypeInfo;
 import org.apache.flink.configuration.Configuration;
 import org.apache.flink.python.PythonOptions;
+import org.apache.flink.runtime.execution.CancelTaskException;
 import org.apache.flink.runtime.state.VoidNamespace;
 import org.apache.flink.runtime.state.VoidNamespaceSerializer;
 import org.apache.flink.streaming.api.operators.BoundedOneInput;
@@ -51,6 +52,8 @@ public final class CustomerOperator extends AbstractEmbeddedPythonFunctionOperat
   private static final int VERSION_AT = 4;
   /** Beyond this the output section does not grow for one entry: a kernel that needs more is broken. */
   private static final int MAX_OUT = 256 << 20;
+  /** Between two runs of an entry that waits; the kernel itself decides how often it asks. */
+  private static final long WAIT_STEP_MS = 20;
 
   private final String module;
   private final byte[] spec;
@@ -74,6 +77,8 @@ public final class CustomerOperator extends AbstractEmbeddedPythonFunctionOperat
   private transient int batchNumber;
   private transient boolean lingering;
   private transient long watermark;
+  /** Since when the kernel waits for something outside, in epoch ms; 0: it does not. */
+  private transient long waitingSince;
 
   /**
    * @param config the Python configuration, as for any PyFlink operator
@@ -234,6 +239,13 @@ public final class CustomerOperator extends AbstractEmbeddedPythonFunctionOperat
       }
       collectResults(first, end);
       stats.ran(consumed, ended - started, System.nanoTime() - ended, batch);
+      first += consumed;
+      if (batch.waiting()) {
+        await();
+        stalled = false;
+        continue;
+      }
+      resumed();
       boolean progress = consumed > 0 || batch.framesBytes() > 0;
       if (!progress && stalled) {
         throw new IllegalStateException(module + " neither consumes nor emits at entry " + first + " (" + batch.length(first)
@@ -244,11 +256,32 @@ public final class CustomerOperator extends AbstractEmbeddedPythonFunctionOperat
         grow(0, Math.min(MAX_OUT, Math.max(2 * batch.outBytes, 4 * batch.eventBytes)));
       }
       stalled = !progress;
-      first += consumed;
     }
     batch.clear();
     batchNumber++;
     spread();
+  }
+
+  /**
+   * One short pause on the task's thread, before the same entry is run again: what is behind it must not overtake it, so nothing may go
+   * on, barriers included. A cancelled task ends here. See docs/decisions/0008.
+   */
+  private void await() throws InterruptedException {
+    if (waitingSince == 0) {
+      waitingSince = System.currentTimeMillis();
+      LOG.warn("the operator waits, and its input with it: {}", kernel.waitingFor());
+    }
+    if (getContainingTask().isCanceled()) {
+      throw new CancelTaskException("cancelled while waiting");
+    }
+    Thread.sleep(WAIT_STEP_MS);
+  }
+
+  private void resumed() {
+    if (waitingSince != 0) {
+      LOG.info("the operator goes on after waiting for {} ms", System.currentTimeMillis() - waitingSince);
+      waitingSince = 0;
+    }
   }
 
   /** Everything a run left behind: changed slots, timer requests, frames. */

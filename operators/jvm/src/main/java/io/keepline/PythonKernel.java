@@ -22,6 +22,7 @@ final class PythonKernel {
   private static final int CLOSE = 4;
   private static final int MIGRATE = 5;
   private static final int DESCRIBE = 6;
+  private static final int WAITING_FOR = 7;
   private static final String ENTRY = "_keepline_entry";
 
   private final PythonInterpreter interpreter;
@@ -84,6 +85,12 @@ final class PythonKernel {
       return (byte[]) described;
     }
     throw new IllegalStateException(module + ".entry described its counts with " + described + "; expected bytes");
+  }
+
+  /** What a run that says it waits is waiting for, for people. */
+  String waitingFor() {
+    Object told = call(WAITING_FOR, handle, 0, 0, 0, null);
+    return told instanceof byte[] ? new String((byte[]) told, java.nio.charset.StandardCharsets.UTF_8) : String.valueOf(told);
   }
 
   void close() {
