@@ -34,7 +34,7 @@ demo: setup ## customers of a public data set scored and saved, live: Kafka, Fli
 test: setup ## everything that CI checks: lint, types, layers, Java tests, Python tests
 	@$(MAKE) -s --no-print-directory check java python
 
-check: lint types layers
+check: lint types layers schemas
 
 lint:
 	@echo "── lint" && $(BIN)/ruff check -q . && $(BIN)/ruff format -q --check .
@@ -45,6 +45,10 @@ types:
 
 layers:
 	@echo "── layers" && $(BIN)/lint-imports --no-logo
+
+.PHONY: schemas
+schemas:
+	@echo "── schemas" && $(BIN)/python -m tests.schemas.compatibility
 
 java:
 	@echo "── Java tests" && $(MVN) -f operators/jvm/pom.xml test

@@ -1,4 +1,4 @@
-"""Sends event files to Kafka: key customer_id, single-object Avro, timestamp event_time, send time in header created_ms."""
+"""Sends event files to Kafka: key customer_id, Avro, timestamp event_time, send time in header created_ms."""
 
 from __future__ import annotations
 
@@ -88,8 +88,12 @@ def produce(
     rejected: Callable[[str], None],
     progress: Callable[[int], None] | None = None,
     mapping: Mapping | None = None,
+    framing: Callable[[Ok], bytes] | None = None,
 ) -> dict[str, Any]:
-    """Sends what is an event, reports what is not; returns {sent, rejected}, with a mapping of foreign files also {skipped}."""
+    """Sends what is an event, reports what is not; returns {sent, rejected}, with a mapping of foreign files also {skipped}.
+
+    `framing` gives another than single-object encoding.
+    """
     counts: Counter[str] = Counter()
     if mapping is None:
         find_files(paths)  # a wrong path is told before Kafka is asked
@@ -100,7 +104,8 @@ def produce(
     bad = 0
     for line in events:
         if isinstance(line.event, Ok):
-            sender.send(line.event.customer_id.encode(), line.event.value, line.event.event_time)
+            value = line.event.value if framing is None else framing(line.event)
+            sender.send(line.event.customer_id.encode(), value, line.event.event_time)
         else:
             bad += 1
             rejected(f"{line.file}:{line.number}: {line.event.reason.name}: {line.event.message}")

@@ -19,6 +19,10 @@ def produce(
     kafka: Annotated[
         list[str] | None, typer.Option(help="A Kafka client property, name=value; may be repeated. Adds to [kafka]'s security.")
     ] = None,
+    framing: Annotated[str, typer.Option(help="How a value names its schema: single-object or confluent.")] = "single-object",
+    registry_url: Annotated[str | None, typer.Option(help="Schema registry, for --framing confluent.")] = None,
+    registry: Annotated[list[str] | None, typer.Option(help="A registry client property, name=value; may be repeated.")] = None,
+    register: Annotated[bool, typer.Option(help="Register schemas that the registry does not have.")] = True,
     config: Annotated[Path | None, typer.Option(help="Settings file. [default: keepline.toml, where there is one]")] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit 1 if any line was rejected.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
@@ -26,9 +30,11 @@ def produce(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="With --mapping: show what samples become, and send nothing.")] = False,
     samples: Annotated[int, typer.Option(min=1, help="With --dry-run: records of each file.")] = 20,
 ) -> None:
-    """Send the events of files to a topic: key customer_id, single-object Avro, Kafka timestamp = event_time.
+    """Send the events of files to a topic: key customer_id, Avro, Kafka timestamp = event_time.
 
     Lines that are no events are not sent; they are listed on standard error. With --mapping the files hold foreign records.
+    With --framing confluent the values carry the schema registry's ids, under the subjects keepline.events.Call and so on.
+
 
     Example: keepline produce --events events.jsonl --bootstrap-servers localhost:9092 --topic telemetry
     """
@@ -55,10 +61,25 @@ def produce(
     def rejected(where: str) -> None:
         typer.echo(where, err=True)
 
-    job = settings.load({"bootstrap_servers": bootstrap_servers}, config=config)
+    if framing not in {"single-object", "confluent"}:
+        msg = f"--framing {framing!r}: expected single-object or confluent"
+        raise settings.SettingsError(msg)
+    flags = {"bootstrap_servers": bootstrap_servers, "registry_url": registry_url, "registry": registry}
+    job = settings.load(flags, config=config)
+    reframe = None
+    if framing == "confluent":
+        if not job.registry_url:
+            msg = "--framing confluent: name the schema registry with --registry-url, such as http://localhost:8081"
+            raise settings.SettingsError(msg)
+        from keepline.jobs.confluent import confluent_framing
+        from keepline.schemas.registry import Registry
+
+        reframe = confluent_framing(Registry(job.registry_url, job.registry), register=register)
     with bar(f"sending to {topic}", events, quiet=as_json) as progress:
         given = of_job(job.kafka, kafka)
-        summary = work.produce(events, job.bootstrap_servers, topic, rate, type_name, given, rejected, progress, mapped)
+        summary = work.produce(
+            events, job.bootstrap_servers, topic, rate, type_name, given, rejected, progress, mapping=mapped, framing=reframe
+        )
     if as_json:
         import json
 

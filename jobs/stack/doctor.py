@@ -34,8 +34,10 @@ def checks(
     *,
     bootstrap_servers: str | None = None,
     redis_url: str | None = None,
+    registry_url: str | None = None,
     model: Path | None = None,
     properties: Mapping[str, str] | None = None,
+    registry_properties: Mapping[str, str] | None = None,
 ) -> list[Check]:
     """All checks; Kafka and Redis only where an address is given, Maven only while the jar is missing."""
     jar = job_jar()
@@ -47,6 +49,8 @@ def checks(
         found.append(kafka(bootstrap_servers, properties))
     if redis_url:
         found.append(redis(redis_url))
+    if registry_url:
+        found.append(registry(registry_url, registry_properties))
     return found
 
 
@@ -185,3 +189,19 @@ def redis(url: str) -> Check:
             return Check("Redis", False, f"{place} has a certificate that is not trusted: {error}", fix)
         return Check("Redis", False, f"no answer from {place}: {error}", "start Redis, or correct --redis-url (redis://host:port/db)")
     return Check("Redis", True, f"version {version} at {place}")
+
+
+def registry(url: str, properties: Mapping[str, str] | None = None) -> Check:
+    """The schema registry tells its subjects, with the password masked in the finding."""
+    from keepline.schemas.registry import Registry, RegistryError, shown_url
+
+    try:
+        asked = Registry(url, {"timeout": str(PATIENCE), **(properties or {})})
+        subjects = asked.subjects()
+        asked.close()
+    except RegistryError as error:
+        return Check("Schema registry", False, str(error), "correct --registry-url (http://host:port) or --registry")
+    except KeeplineError as error:
+        return Check("Schema registry", False, str(error), "start the registry, or correct --registry-url and --registry")
+    ours = sum(subject.startswith("keepline.events.") for subject in subjects)
+    return Check("Schema registry", True, f"{len(subjects)} subjects, {ours} of them keepline.events.*, at {shown_url(url)}")

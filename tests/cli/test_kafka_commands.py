@@ -21,7 +21,11 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, Message, Producer, Topic
 from keepline.jobs import kafka_client
 from keepline.jobs.stack.kafka import EmbeddedKafka
 from keepline.jobs.stack.redis import EmbeddedRedis
+from keepline.jobs.stack.registry import EmbeddedRegistry
+from keepline.schemas.catalog import event_type
+from keepline.schemas.framing import fingerprint, pack
 from keepline.schemas.records import from_record, to_record
+from keepline.schemas.registry import Registry
 from tests.cli.conftest import Command, call, write_lines
 
 TIME = 1_767_225_600_000
@@ -256,3 +260,42 @@ def test_doctor_says_how_to_put_it_right(keepline: Command, monkeypatch: pytest.
     assert [check["name"] for check in keepline(*args, "--json").json if not check["ok"]] == ["Model", "Kafka", "Redis"]
     unknown = keepline("doctor", "--bootstrap-servers", "127.0.0.1:1", "--kafka", "no.such=1")
     assert (unknown.code, "no.such" in unknown.out) == (1, True)
+
+
+def test_produce_confluent_registers_and_writes_ids(keepline: Command, kafka: EmbeddedKafka, topic: str, tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    names = ["Call", "Message"] * 3
+    events = [{"type": name, "customer_id": "c", "event_id": f"e{i}", "event_time": i, "duration_s": 1.0} for i, name in enumerate(names)]
+    path.write_text("".join(json.dumps(event) + "\n" for event in events), encoding="utf-8")
+    args = ["produce", "--events", path, "--bootstrap-servers", kafka.bootstrap_servers, "--topic", topic, "--framing", "confluent"]
+    with EmbeddedRegistry(user_info="u:s3cret") as registry:
+        args += ["--registry-url", registry.url, "--registry", "basic.auth.user.info=u:s3cret"]
+        missing = keepline(*args, "--no-register")
+        assert (missing.code, missing.out) == (2, "")
+        assert "does not have schemas/events/Call.avsc under the subject keepline.events.Call" in missing.err
+        assert keepline(*args).code == 0
+        assert keepline(*args, "--no-register").code == 0
+        values = [message.value() for message in read(kafka, topic, 12)]
+        assert [int.from_bytes(value[:5], "big") for value in values] == [1, 2] * 6
+        for value, event in zip(values[:6], events, strict=True):
+            schema = Registry(registry.url, {"basic.auth.user.info": "u:s3cret"}).schema(int.from_bytes(value[1:5], "big"))
+            assert schema == event_type(str(event["type"])).schema
+            assert to_record(pack(value[5:], fingerprint(schema)))[1]["event_id"] == event["event_id"]
+        doctor = keepline("doctor", "--registry-url", registry.url, "--registry", "basic.auth.user.info=u:s3cret")
+        assert "ok   Schema registry: 2 subjects, 2 of them keepline.events.*" in doctor.out
+        refused = keepline("doctor", "--registry-url", registry.url.replace("//", "//u:wr0ng@"))
+        assert refused.code == 1
+        assert "HTTP 401" in refused.out
+        assert "wr0ng" not in refused.out + refused.err
+    away = keepline(*args)
+    assert away.code == 2
+    assert away.err.startswith(f"error: no answer from the schema registry at {registry.url}")
+    assert "s3cret" not in away.err
+
+
+def test_produce_confluent_needs_a_registry(keepline: Command, kafka: EmbeddedKafka, topic: str, tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    path.write_text("", encoding="utf-8")
+    args = ["produce", "--events", path, "--bootstrap-servers", kafka.bootstrap_servers, "--topic", topic, "--framing"]
+    assert "name the schema registry with --registry-url" in keepline(*args, "confluent").err
+    assert keepline(*args, "avro").err == "error: --framing 'avro': expected single-object or confluent\n"
