@@ -1,4 +1,4 @@
-"""Steps over one Avro value of any type, compiled: what a writer's schema has and ours does not. Also the varint that all of Avro is made of.
+"""Steps over one Avro value of any type, compiled: what a writer has and we do not. Also the varint that all of Avro is made of.
 
 Never reads outside buf[pos:end]; whatever is not a whole value of its type is position -1. `code` and `place` say the type: see
 `programs.py`, `_Code.type`.
