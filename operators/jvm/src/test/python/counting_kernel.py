@@ -2,7 +2,8 @@
 
 It speaks the same ``entry`` as ``keepline.operators.runtime``. The value of an event is a command: ``count`` (or anything unknown) adds
 one and emits the count on channel 0; ``timer:T`` asks for a timer at T; ``clear`` drops the state; ``big:N`` emits N bytes; ``stall`` is
-never consumed; ``raise`` raises, ``raise-once:PATH`` only while the file PATH is not there, which it then is.
+never consumed; ``wait:N`` is consumed after N calls that say that they wait; ``raise`` raises, ``raise-once:PATH`` only while the file
+PATH is not there, which it then is.
 
 A tick emits the count on channel 1, and asks for a timer ``again`` milliseconds later if the spec says so. Each frame's value is
 "count batch-size watermark", as text; with ``"avro": true`` in the spec it is a framed Avro record {customer_id: string, count: long},
@@ -23,7 +24,8 @@ STATE = 128
 MAGIC = 0x4C4B
 COUNT_AT = 96
 TICK = 4
-OPEN, STATE_SIZE, MAP, RUN, CLOSE, MIGRATE, DESCRIBE = range(7)
+OPEN, STATE_SIZE, MAP, RUN, CLOSE, MIGRATE, DESCRIBE, WAITING_FOR = range(8)
+WAITING = 14
 METRICS = [{"kind": "counter", "name": "events_total", "at": 16, "labels": {"kernel": "counting"}}]
 
 _kernels: dict[int, Kernel] = {}
@@ -53,6 +55,7 @@ class Kernel:
         self.version = int(spec.get("version", 1))
         self.again = int(spec.get("again", 0))
         self.avro = bool(spec.get("avro", False))
+        self.waited = 0
 
     def map(self, slab: int, io: int, n: int, sizes: bytes) -> None:
         """Views of the two buffers at these addresses; `sizes` as in `PythonKernel.map`."""
@@ -82,6 +85,7 @@ class Kernel:
         """Entries hdr[0] to `end`; returns how many were consumed."""
         first = int(self.hdr[0])
         used = timers = frames = 0
+        self.hdr[WAITING] = 0
         for i in range(first, end):
             slot = int(self.slot[i])
             base = slot * STATE
@@ -96,6 +100,10 @@ class Kernel:
             if tick and count == 0:
                 continue
             if command == b"stall":
+                break
+            if command.startswith(b"wait:") and self.waited < int(command[5:]):
+                self.waited += 1
+                self.hdr[WAITING] = end - i
                 break
             if command == b"raise":
                 message = "the kernel was told to raise"
@@ -153,6 +161,8 @@ def entry(op: int, a: int, b: int, c: int, d: int, data: bytes | None) -> Any:
         return kernel.run(b, c)
     elif op == CLOSE:
         del kernel.slab, kernel.hdr, kernel.stats, kernel.out, kernel.events
+    elif op == WAITING_FOR:
+        return b"what the test says"
     elif op == DESCRIBE:
         return json.dumps(METRICS).encode()
     elif op == MIGRATE:

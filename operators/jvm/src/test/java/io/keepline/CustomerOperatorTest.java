@@ -261,6 +261,28 @@ class CustomerOperatorTest {
     }
   }
 
+  @Test
+  void anEntryThatWaitsIsRunAgainAndNothingOvertakesIt() throws Exception {
+    try (Harness h = Kernels.open(new Settings())) {
+      h.event("a", "count");
+      h.event("a", "wait:3");
+      h.event("b", "count");
+      h.setProcessingTime(5);
+      assertEquals(List.of(new Out(0, "a", 1, 3, MIN), new Out(0, "a", 2, 3, MIN), new Out(0, "b", 1, 3, MIN)), h.drain());
+    }
+  }
+
+  @Test
+  void aWaitEndsWhenTheTaskIsInterrupted() throws Exception {
+    Harness h = Kernels.open(new Settings());
+    h.event("a", "count");
+    h.event("a", "wait:1000000000");
+    Thread.currentThread().interrupt(); // what a cancel does
+    assertThrows(InterruptedException.class, () -> h.setProcessingTime(5));
+    assertEquals(List.of(1), h.counts());
+    h.getOperator().close();
+  }
+
   /** A restart in the same JVM: see the note on references in PythonKernel. */
   @Test
   void closedInterpretersLeaveTheModuleIntact() throws Exception {
