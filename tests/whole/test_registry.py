@@ -89,8 +89,8 @@ def framed(record: Sent, ids: dict[bytes, int], call: tuple[int, Any]) -> Sent:
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_versions_by_id_an_unknown_id_and_a_registry_that_goes_away(kafka: EmbeddedKafka, model: Path, name: str, tmp_path: Path) -> None:
-    plain = whole_history(seed=21, customers=20, partitions=1, per_day=60, silence=5)
-    topic = topics(kafka, name, 1)
+    plain = whole_history(seed=12, customers=60, partitions=2, per_day=300, silence=20)
+    topic = topics(kafka, name, 2)
     with EmbeddedRegistry(user_info="keepline:s3cret") as registry:
         ids = {event.fingerprint: registry.register(subject_of(event.name), event.schema) for event in EVENT_TYPES}
         older, newer = (registry.register(subject_of("Call"), schema) for schema in (OLDER, NEWER))
