@@ -35,7 +35,6 @@ def produce(
     Lines that are no events are not sent; they are listed on standard error. With --mapping the files hold foreign records.
     With --framing confluent the values carry the schema registry's ids, under the subjects keepline.events.Call and so on.
 
-
     Example: keepline produce --events events.jsonl --bootstrap-servers localhost:9092 --topic telemetry
     """
     from keepline.jobs import produce as work
