@@ -9,7 +9,7 @@ import numpy as np
 from keepline.schemas.encode import Ok
 from keepline.schemas.files import read_events
 from keepline.schemas.records import to_record
-from tests.benchmarks import events, files, kernel, report
+from tests.benchmarks import events, files, kernel, mapping, report
 from tests.benchmarks.__main__ import arguments, kernel_part
 
 
@@ -51,3 +51,9 @@ def test_files_of_every_format_hold_the_same_events(tmp_path: Path) -> None:
 def test_the_files_part_runs_and_prints() -> None:
     (table,) = report.tables({"files": files.measure(50, 3000, lambda _: None, ("avro",))})
     assert [row[0] for row in table.rows] == ["features", "replay", "replay --emit every"]
+
+
+def test_the_mapping_part_runs() -> None:
+    found = mapping.main(50)
+    assert len(found) == 4
+    assert all(rate > 0 for rate in found.values())

@@ -214,7 +214,7 @@ def test_what_cannot_work_is_refused_at_submit(kafka: EmbeddedKafka, name: str, 
     refused(f"has no topic {name}.gone: create", "--topic", f"{name}.gone")
     refused("is read and written", "--topic", f"{name}.json")
     file.write_text(file.read_text().replace("unit: ms", "unit: sec"))
-    refused(f"{file}:13:48: unit of Call.duration_s is 'sec'")
+    refused(f"{file}:13:52: unit of Call.duration_s is 'sec'")
     created_again = tmp_path / "c.yaml"
     created_again.write_text(MAPPING.format(json=f"{name}.json", avro=f"{name}.avro", format="format: avro-confluent"))
     refused("format avro-confluent needs the schema registry", "--mapping", created_again)
