@@ -16,6 +16,7 @@ from keepline.features.migration import migrate
 from keepline.features.plan import P_RETENTION
 from keepline.features.plan import compile as compile_plan
 from keepline.features.sets import feature_set as load_feature_set
+from keepline.features.soundness import damage, state_rules
 from keepline.models import manifest, policy
 from keepline.operators import context as k
 from keepline.operators import customer_kernel as ck
@@ -38,6 +39,8 @@ if TYPE_CHECKING:  # loads the registry's client
     from keepline.operators.schema_ids import SchemaIds
 
 Bytes = npt.NDArray[np.uint8]
+MAX_KEY = 128 * 1024
+"""A dead letter holds its key twice, so a longer one is cut: the letter has to stay below a megabyte, the usual limit of a topic."""
 
 
 class CustomerKernel:
@@ -55,6 +58,7 @@ class CustomerKernel:
         self.names = self.plan.meta.names
         self.state_size = self.plan.size
         self.state_version = feature_set.state_version
+        self.state_rules = state_rules(self.plan.meta, spec.min_time_ms, spec.max_time_ms)
         self.policy = policy.Policy(
             threshold=self.model.threshold, cooldown_ms=spec.cooldown_ms, data_median_mb=self.model.median("data_mb_30d")
         )
@@ -135,7 +139,10 @@ class CustomerKernel:
 
     def migrate(self, state: bytes) -> bytes:
         """A stored state of another version as one of this."""
-        return migrate(state, self.plan.meta.feature_set)
+        current = migrate(state, self.plan.meta.feature_set)
+        if any(current):
+            damage(current, self.state_rules, self.plan.meta.feature_set.name)
+        return current
 
     def run(self, n: int, watermark: int, wall: int) -> int:
         """Runs entries hdr[FIRST]…n−1; returns how many were consumed. Frames, timers and counters stand in `hdr`.
@@ -214,8 +221,10 @@ class CustomerKernel:
         entry, status, etype, field, newest, event_time = map(int, self._rejects[line])
         offset = int(self.offs[entry])
         record = packed.unpack_record(self.events[offset : offset + int(self.lens[entry])].tobytes())
+        topics = self.spec.topics
         where = {
-            "topic": self.spec.topics[record.topic],
+            # A source that was restored from another list of topics reads on in those it no longer names.
+            "topic": topics[record.topic] if record.topic < len(topics) else "",
             "partition": record.partition,
             "offset": record.offset,
             "timestamp": record.timestamp,
@@ -231,13 +240,16 @@ class CustomerKernel:
             }
             self._put(packed.LATE_EVENTS, record.key, from_record("LateEvent", late), created=record.created_ms)
             return
+        # As received: none where the source derived it. Kafka's key of the letter is then null.
+        key = b"" if record.flags & packed.NULL_KEY_FLAG else record.key[:MAX_KEY]
         dead = where | {
+            "key": key,
             "value_length": record.value_length,
             "value_sha256": record.value_sha256,
             "reason": Reason(status).name,
             "message": self._message(status, etype, field, record),
         }
-        self._put(packed.DEAD_LETTERS, record.key, from_record("DeadLetter", dead), created=record.created_ms)
+        self._put(packed.DEAD_LETTERS, key, from_record("DeadLetter", dead), created=record.created_ms)
 
     def _message(self, status: int, etype: int, field: int, record: packed.Unpacked) -> str:
         spec = self.spec

@@ -46,7 +46,8 @@ def _open(data: bytes) -> int:
 def entry(op: int, a: int, b: int, c: int, d: int, data: bytes | None) -> int | bytes:
     """Dispatches one call of the shell (see docs/architecture.md, "The shell's calls").
 
-    OPEN data=sealed spec → handle · STATE_SIZE a=handle → version << 32 | size · MAP a=handle b=block c=io d=entries
+    OPEN data=sealed spec → handle · STATE_SIZE a=handle b=0 → version << 32 | size, b=1 → its rules, four little-endian int64 each ·
+    MAP a=handle b=block c=io d=entries
     data=(capacity, event bytes, out bytes, io bytes, bound) · RUN a=handle b=entries c=watermark d=wall clock → consumed ·
     CLOSE a=handle · MIGRATE a=handle data=old state → new state · DESCRIBE a=handle → what is counted (JSON) ·
     WAITING_FOR a=handle → what RUN waits for, as text.
@@ -60,6 +61,8 @@ def entry(op: int, a: int, b: int, c: int, d: int, data: bytes | None) -> int | 
         return _kernels[a].run(b, c, d)
     kernel = _kernels[a]
     if op == STATE_SIZE:
+        if b:
+            return b"".join(struct.pack("<4q", *rule) for rule in kernel.state_rules)
         return kernel.state_version << 32 | kernel.state_size
     if op == MAP:
         capacity, event_bytes, out_bytes, io_bytes, _bound = struct.unpack("<5q", bytes(data or b""))

@@ -274,8 +274,8 @@ def decode_at(buf: int, pos: int, end: int, image: int, ri: int, rf: int, rs: in
 
 @njit
 def check_time(t: int, low: int, high: int, wall: int, ahead: int) -> int:
-    """Status of an event time: bounds low ≤ t ≤ high; with a wall clock (≠ 0) no more than `ahead` past it. All epoch ms."""
-    if t < low or t > high:
+    """Status of an event time: low ≤ t < high; with a wall clock (≠ 0) no more than `ahead` past it. All epoch ms."""
+    if t < low or t >= high:
         return OUT_OF_BOUNDS_TIME
     if wall != 0 and t > wall + ahead:
         return FUTURE_TIME

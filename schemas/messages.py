@@ -39,7 +39,8 @@ def message(
 
     `image` is the decoder's (default: the committed schemas, no configured currency), `programs` what it was made of, which knows the
     writers' schemas. `unknown` says why the schema id of an UNKNOWN_SCHEMA is.
-    `bounds` are the accepted event times (epoch ms), `value_length` the length of the whole value where `value` was cut.
+    `bounds` are the accepted event times (epoch ms, the second is the first that is not), `value_length` the length of the whole value
+    where `value` was cut.
     """
     makers: dict[int, Callable[[], str]] = {
         Reason.MALFORMED: lambda: _malformed(type_id, field, value),
@@ -169,7 +170,7 @@ def _future(value: bytes, ahead_ms: int) -> str:
 
 
 def _bounds(value: bytes, bounds: tuple[int, int] | None) -> str:
-    span = f"a time from {_moment(bounds[0])} to {_moment(bounds[1])}" if bounds else "a time within the configured bounds"
+    span = f"a time from {_moment(bounds[0])} to before {_moment(bounds[1])}" if bounds else "a time within the configured bounds"
     return f"event_time is {_event_time(value)}: expected {span}; check that the producer sends milliseconds, not seconds"
 
 

@@ -198,7 +198,8 @@ def test_varints(number):
     ("t", "wall", "status"),
     [
         (10, 0, OK),
-        (20, 0, OK),
+        (19, 0, OK),
+        (20, 0, OUT_OF_BOUNDS_TIME),
         (9, 0, OUT_OF_BOUNDS_TIME),
         (21, 0, OUT_OF_BOUNDS_TIME),
         (17, 12, OK),

@@ -57,7 +57,7 @@ def test_checks_after_the_decoder():
         "event_time is 1970-01-01T00:00:01Z (1000): expected at most 1 h after the wall clock;"
     )
     assert message(Reason.OUT_OF_BOUNDS_TIME, 0, -1, value, bounds=(0, 999)).startswith(
-        "event_time is 1970-01-01T00:00:01Z (1000): expected a time from 1970-01-01T00:00:00Z (0) to 1970-01-01T00:00:00.999Z (999);"
+        "event_time is 1970-01-01T00:00:01Z (1000): expected a time from 1970-01-01T00:00:00Z (0) to before 1970-01-01T00:00:00.999Z (999);"
     )
     assert message(Reason.KEY_MISMATCH, 0, -1, value, key=b"\xffk").startswith('the Kafka key is "\\\\xffk" and customer_id is "c1":')
     assert message(Reason.OVERSIZED, value=value, value_length=2**20).startswith("the value has 1048576 bytes: expected at most 262144;")

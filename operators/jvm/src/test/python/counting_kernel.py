@@ -154,6 +154,9 @@ def entry(op: int, a: int, b: int, c: int, d: int, data: bytes | None) -> Any:
         return handle
     kernel = _kernels[a]
     if op == STATE_SIZE:
+        if b:  # one rule: mark and version
+            identity = MAGIC | kernel.version << 32
+            return struct.pack("<4q", 0, (1 << 48) - 1, identity, identity)
         return kernel.version << 32 | STATE
     if op == MAP:
         kernel.map(b, c, d, bytes(data or b""))
@@ -167,6 +170,9 @@ def entry(op: int, a: int, b: int, c: int, d: int, data: bytes | None) -> Any:
         return json.dumps(METRICS).encode()
     elif op == MIGRATE:
         old = bytes(data or b"")
+        if old[4] > kernel.version:
+            message = f"a state of version {old[4]}; run the release that wrote it"
+            raise ValueError(message)
         state = bytearray(old.ljust(STATE, b"\0")[:STATE])
         state[4:6] = struct.pack("<H", kernel.version)
         state[COUNT_AT : COUNT_AT + 8] = struct.pack("<q", struct.unpack_from("<q", old, COUNT_AT)[0] + 1000)

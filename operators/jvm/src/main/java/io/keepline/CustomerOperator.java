@@ -49,7 +49,6 @@ import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
 public final class CustomerOperator extends AbstractEmbeddedPythonFunctionOperator<byte[]>
     implements OneInputStreamOperator<byte[], byte[]>, BoundedOneInput, Triggerable<String, VoidNamespace> {
   private static final long serialVersionUID = 1L;
-  private static final int VERSION_AT = 4;
   /** Beyond this the output section does not grow for one entry: a kernel that needs more is broken. */
   private static final int MAX_OUT = 256 << 20;
   /** Between two runs of an entry that waits; the kernel itself decides how often it asks. */
@@ -213,9 +212,7 @@ public final class CustomerOperator extends AbstractEmbeddedPythonFunctionOperat
     if (stored == null) {
       return empty;
     }
-    boolean same = stored.length == kernel.stateSize
-        && ((stored[VERSION_AT] & 255) | (stored[VERSION_AT + 1] & 255) << 8) == kernel.stateVersion;
-    return same ? stored : kernel.migrate(stored);
+    return kernel.accepts(stored) ? stored : kernel.migrate(stored);
   }
 
   private void setKey(byte[] key) {

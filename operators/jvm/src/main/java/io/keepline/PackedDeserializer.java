@@ -126,11 +126,14 @@ public final class PackedDeserializer implements KafkaRecordDeserializationSchem
     }
     long bits = 0;
     int p = at;
-    for (int shift = 0; shift < 35; shift += 7) {
+    for (int shift = 0; shift < 70; shift += 7) { // longer spellings than needed are read, as the kernel does
       if (p >= value.length) {
         return -1;
       }
       byte b = value[p++];
+      if (shift == 63 && (b & 0x7E) != 0) {
+        return -1;
+      }
       bits |= (long) (b & 0x7F) << shift;
       if (b >= 0) {
         long length = (bits >>> 1) ^ -(bits & 1);

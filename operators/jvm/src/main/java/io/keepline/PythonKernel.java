@@ -32,19 +32,19 @@ final class PythonKernel {
   /** Bytes of state a customer. */
   final int stateSize;
 
-  /** Version of the state's layout, as in its header. */
-  final int stateVersion;
+  /** What every stored state keeps, four numbers a rule: byte offset, mask, lowest and highest value of the masked long. */
+  private final long[] rules;
 
   PythonKernel(PythonInterpreter interpreter, String module, byte[] spec) {
     this.interpreter = interpreter;
     this.module = module;
     handle = number(atStart(module, () -> call(OPEN, 0, 0, 0, 0, spec)), "open");
     long layout = number(call(STATE_SIZE, handle, 0, 0, 0, null), "state size");
-    stateSize = (int) layout;
-    stateVersion = (int) (layout >>> 32);
+    stateSize = (int) layout; // the version of its layout is above
     if (stateSize < 64 || stateSize % 64 != 0) {
       throw new IllegalStateException(module + " gives states of " + stateSize + " bytes; expected a positive multiple of 64");
     }
+    rules = rules(call(STATE_SIZE, handle, 1, 0, 0, null));
   }
 
   static void load(PythonInterpreter interpreter, String module) {
@@ -68,9 +68,38 @@ final class PythonKernel {
     return (int) number(call(RUN, handle, end, watermark, wallClock, null), "run");
   }
 
-  /** A stored state of another length or version, brought to this one's. */
+  /** Whether a stored state can be taken as it is; if not, {@link #migrate} says what to do with it. */
+  boolean accepts(byte[] stored) {
+    if (stored.length != stateSize) {
+      return false;
+    }
+    for (int i = 0; i < rules.length; i += 4) {
+      long found = PackedIn.longAt(stored, (int) rules[i]) & rules[i + 1];
+      if (found < rules[i + 2] || found > rules[i + 3]) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  private long[] rules(Object answer) {
+    if (!(answer instanceof byte[]) || ((byte[]) answer).length % 32 != 0) {
+      throw new IllegalStateException(module + ".entry answered 'state rules' with " + answer + "; expected four numbers a rule");
+    }
+    byte[] packed = (byte[]) answer;
+    long[] numbers = new long[packed.length / 8];
+    for (int i = 0; i < numbers.length; i++) {
+      numbers[i] = PackedIn.longAt(packed, 8 * i);
+    }
+    return numbers;
+  }
+
+  /**
+   * A stored state of another length or version, brought to this one's. One that cannot be used will be the same after a restart: the job
+   * fails at once, with Python's reason, and is not restarted; savepoint and checkpoints stay as they are.
+   */
   byte[] migrate(byte[] stored) {
-    Object state = call(MIGRATE, handle, 0, 0, 0, stored);
+    Object state = orFail(module, "cannot use a stored state", () -> call(MIGRATE, handle, 0, 0, 0, stored));
     if (state instanceof byte[] && ((byte[]) state).length == stateSize) {
       return (byte[]) state;
     }
@@ -99,13 +128,17 @@ final class PythonKernel {
 
   /** A module that cannot be imported or refuses its spec will do so again: the job fails at once, with Python's reason, and is not restarted. */
   private static Object atStart(String module, Supplier<Object> step) {
+    return orFail(module, "cannot start", step);
+  }
+
+  private static Object orFail(String module, String what, Supplier<Object> step) {
     try {
       return step.get();
     } catch (Exception refused) { // PythonException is a checked one that native code throws undeclared
       if (!(refused instanceof PythonException)) {
         throw refused;
       }
-      throw new SuppressRestartsException(new IllegalStateException(module + " cannot start: " + refused.getMessage(), refused));
+      throw new SuppressRestartsException(new IllegalStateException(module + " " + what + ": " + refused.getMessage(), refused));
     }
   }
 

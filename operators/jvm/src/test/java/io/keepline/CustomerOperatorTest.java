@@ -12,6 +12,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import org.apache.flink.runtime.checkpoint.OperatorSubtaskState;
+import org.apache.flink.runtime.execution.SuppressRestartsException;
 import org.apache.flink.streaming.api.watermark.Watermark;
 import org.apache.flink.streaming.util.AbstractStreamOperatorTestHarness;
 import org.junit.jupiter.api.Test;
@@ -313,6 +314,29 @@ class CustomerOperatorTest {
       h.event("a", "count");
       h.endInput();
       assertEquals(List.of(1003), h.counts());
+    }
+  }
+
+  /** A restart would find the same state again: the failure is the last, and says why. */
+  @Test
+  void aStateOfANewerVersionEndsTheJob() throws Exception {
+    Settings s = new Settings();
+    s.spec = "{\"version\": 3}";
+    try (Harness h = Kernels.open(s)) {
+      h.event("a", "count");
+      s.state = h.checkpoint();
+    }
+    s.spec = "{\"version\": 2}";
+    Harness h = Kernels.open(s);
+    Exception failure = assertThrows(SuppressRestartsException.class, () -> h.event("a", "count"));
+    assertTrue(String.valueOf(failure.getCause()).contains("counting_kernel cannot use a stored state: "), failure.toString());
+    assertTrue(String.valueOf(failure.getCause()).contains("a state of version 3; run the release that wrote it"), failure.toString());
+    h.getOperator().close();
+    s.spec = "{\"version\": 3}";
+    try (Harness again = Kernels.open(s)) {
+      again.event("a", "count");
+      again.endInput();
+      assertEquals(List.of(2), again.counts(), "the state is as it was");
     }
   }
 

@@ -128,6 +128,15 @@ class PackedDeserializerTest {
   }
 
   @Test
+  void lengthsInLongerSpellingsAreRead() {
+    byte[] value = {0, 0, 0, 0, 7, (byte) 0x82, (byte) 0x80, (byte) 0x80, (byte) 0x80, (byte) 0x80, (byte) 0x80, 0, 'c', 2, 'e', 6};
+    byte[] p = PackedDeserializer.pack(0, 0, 0, 0, 0, null, value);
+    assertEquals(1, PackedIn.intAt(p, PackedIn.KEY_LENGTH));
+    assertEquals('c', p[PackedIn.HEADER]);
+    assertEquals(3, PackedIn.longAt(p, PackedIn.EVENT_TIME));
+  }
+
+  @Test
   void whatIsNotThereReadsAsNothing() {
     byte[] value = event(SINGLE_OBJECT, "c", "e", 1_700_000_000_000L);
     for (int cut = 0; cut < value.length - 3; cut++) {

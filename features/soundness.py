@@ -1,0 +1,54 @@
+"""What holds for every stored state, so that damaged bytes are found before the kernel follows them out of the block or into a long loop.
+
+A rule is (byte offset, mask, low, high): the int64 at the offset, masked, lies from low to high. The shell checks them whenever it
+reads a state from Flink, a few comparisons; `damage` says in words what is wrong. Sums and times that only make a wrong score cannot be told
+from right ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from keepline.features.layout import MAGIC, W_IDENTITY, W_NEXT_WAKE
+from keepline.features.plan import PlanMeta
+from keepline.features.spec import DAY, FeatureError
+
+ALL = -1
+IDENTITY = (1 << 48) - 1
+"""Magic, feature set and version; the flags are above."""
+NO_RETENTION = 1 << 60
+
+
+class Rule(NamedTuple):
+    """The int64 at a byte offset, masked, lies from `low` to `high`."""
+
+    offset: int
+    mask: int
+    low: int
+    high: int
+
+
+def state_rules(meta: PlanMeta, min_time_ms: int, max_time_ms: int) -> tuple[Rule, ...]:
+    """The rules of a feature set's states whose event times lie within these bounds."""
+    layout, feature_set = meta.layout, meta.feature_set
+    identity = MAGIC | feature_set.id << 16 | feature_set.state_version << 32
+    latest = min(max_time_ms + (NO_RETENTION if feature_set.retention is None else feature_set.retention) + 2 * DAY, NO_RETENTION)
+    rules = [Rule(8 * W_IDENTITY, IDENTITY, identity, identity), Rule(8 * W_NEXT_WAKE, ALL, min_time_ms, latest)]
+    # The word after a ring's head is the head's slot.
+    rules += [Rule(8 * (ring.head + 1), ALL, 0, ring.buckets - 1) for ring in layout.rings]
+    if layout.ledger is not None:
+        rules.append(Rule(8 * layout.bills, ALL, 0, layout.ledger.keep))
+    return tuple(rules)
+
+
+def damage(state: bytes, rules: Iterable[Rule], name: str) -> None:
+    """Return if the rules hold; FeatureError with the first that does not and what to do."""
+    for rule in rules:
+        found = int.from_bytes(state[rule.offset : rule.offset + 8], "little", signed=True) & rule.mask
+        if not rule.low <= found <= rule.high:
+            msg = (
+                f"A stored state of feature set {name!r} is damaged: byte {rule.offset} holds {found}, expected {rule.low} to {rule.high}. "
+                "Start the job from an older savepoint or checkpoint, or without one to build the state again from the events."
+            )
+            raise FeatureError(msg)
