@@ -19,7 +19,7 @@ WARM := $(STAMPS)/kernels-$(call hash,$(shell grep -rlE '\bnjit\b' --include=*.p
 done = @mkdir -p $(STAMPS) && rm -f $(STAMPS)/$(1)-* && touch $@
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check lint types layers java python bench lock wheel clean
+.PHONY: help setup demo test check lint types layers java python bench fuzz lock wheel clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -58,6 +58,9 @@ python:
 
 bench: setup ## events per second and latency, printed
 	@$(BIN)/python -m tests.benchmarks
+
+fuzz: setup ## damaged records by the million through decoder and operator: make fuzz CASES=10000000 [SEED=1]
+	@$(BIN)/python -m tests.fuzz --cases $(or $(CASES),1000000) $(if $(SEED),--seed $(SEED))
 
 lock: $(UV) ## requirements.lock anew from pyproject.toml; versions stay unless they must move (UPGRADE=1: newest)
 	@$(UV) pip compile -q pyproject.toml --group stack --group dev --universal --python-version 3.11 --generate-hashes --no-header \

@@ -12,6 +12,7 @@ from keepline.features.layout import MAGIC, lay_out
 from keepline.features.migration import migrate
 from keepline.features.sets import feature_set
 from keepline.features.single import Customer
+from keepline.features.soundness import Rule, damage, state_rules
 from keepline.features.spec import (
     DAY,
     HOUR,
@@ -206,3 +207,28 @@ def test_another_set_runs_on_the_same_kernel() -> None:
     customer.apply(call("3", T + 5000 * DAY))
     assert customer.row() == {"minutes": 1, "spent": 0, "more": 1}
     assert struct.unpack_from("<H", customer.state, 2) == (77,)
+
+
+RULES = state_rules(plan.compile(CHURN).meta, 631_152_000_000, 4_102_444_800_000)
+
+
+def test_sound_states_keep_the_rules() -> None:
+    customer = Customer(CHURN)
+    for number in range(40):
+        customer.apply(call(f"{number}", T + number * 3_700_000))
+        bill = {"type": "Bill", "event_id": f"b{number}", "event_time": T + number * 3_700_000, "bill_id": f"{number}"}
+        customer.apply(bill | {"amount": 1.0, "due_time": T})
+        state = bytearray(customer.state)
+        state[8:16] = (T + DAY).to_bytes(8, "little")  # the wake is the operator's
+        damage(bytes(state), RULES, "churn")
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: f"byte {rule.offset}")
+def test_a_damaged_state_is_told(rule: Rule) -> None:
+    customer = Customer(CHURN)
+    customer.apply(call("a", T))
+    state = bytearray(customer.state)
+    state[8:16] = (T + DAY).to_bytes(8, "little")
+    state[rule.offset + (6 if rule.offset else 4)] ^= 0x40  # of the first word, the version
+    with pytest.raises(FeatureError, match=f"'churn' is damaged: byte {rule.offset} holds .* Start the job from an older"):
+        damage(bytes(state), RULES, "churn")
