@@ -1,8 +1,8 @@
 """What holds for every stored state, so that damaged bytes are found before the kernel follows them out of the block or into a long loop.
 
 A rule is (byte offset, mask, low, high): the int64 at the offset, masked, lies from low to high. The shell checks them whenever it
-reads a state from Flink, a few comparisons; `damage` says in words what is wrong. Sums and times that only make a wrong score cannot be told
-from right ones.
+reads a state from Flink, a few comparisons; `damage` says in words what is wrong. Sums and times that only make a wrong score cannot be
+told from right ones.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from keepline.jobs.settings import RetentionSettings
 from keepline.jobs.writer_schemas import writer_schemas
 from keepline.models.manifest import MANIFEST_FILE, load
 from keepline.operators.spec import OperatorSpec
+from keepline.schemas.programs import compile_programs
 
 
 def operator_spec(settings: RetentionSettings) -> OperatorSpec:
@@ -21,6 +22,7 @@ def operator_spec(settings: RetentionSettings) -> OperatorSpec:
 
         Registry(settings.registry_url, settings.registry).close()  # refuses properties that it does not take; asks nothing
     load(settings.model, feature_set("churn"))
+    compile_programs(currency=settings.currency)  # refuses a currency that is none
     path = Path(settings.model)
     manifest = json.loads((path / MANIFEST_FILE if path.is_dir() else path).read_bytes())
     return OperatorSpec(

@@ -33,8 +33,8 @@ from keepline.jobs.stack.reporter import offer_reporter, reporter_settings
 from keepline.operators import kafka, redis, stream
 from keepline.operators.code import code_hash, sealed
 from keepline.operators.jar import jar_path
-from keepline.operators.kafka_check import require_access
-from keepline.operators.spec import CHANNELS, OperatorSpec
+from keepline.operators.kafka_check import require_access, require_room
+from keepline.operators.spec import CHANNELS, LARGEST_RECORD, OperatorSpec
 from keepline.schemas.catalog import output_schema
 from keepline.schemas.packed import INTERVENTIONS, SCORES
 
@@ -75,6 +75,7 @@ class RetentionJob:
 
         def source(env: StreamExecutionEnvironment) -> DataStream:
             require_access(settings.bootstrap_servers, settings.topics, outputs, settings.job_name, transactions, settings.kafka)
+            require_room(settings.bootstrap_servers, outputs, LARGEST_RECORD, settings.kafka)
             if settings.redis_url:
                 redis.require_access(settings.redis_url, VIEWS, meter_key(settings))
             return kafka.telemetry_source(

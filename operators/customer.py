@@ -24,7 +24,7 @@ from keepline.operators import layout as at
 from keepline.operators import stats
 from keepline.operators.code import code_hash
 from keepline.operators.frames import REASONS, template
-from keepline.operators.spec import OperatorSpec
+from keepline.operators.spec import MAX_KEY, OperatorSpec
 from keepline.schemas import packed
 from keepline.schemas.catalog import EVENT_TYPES
 from keepline.schemas.decode import registers
@@ -39,8 +39,6 @@ if TYPE_CHECKING:  # loads the registry's client
     from keepline.operators.schema_ids import SchemaIds
 
 Bytes = npt.NDArray[np.uint8]
-MAX_KEY = 128 * 1024
-"""A dead letter holds its key twice, so a longer one is cut: the letter has to stay below a megabyte, the usual limit of a topic."""
 
 
 class CustomerKernel:

@@ -66,6 +66,30 @@ def require_access(
         raise KafkaNotReadyError(msg)
 
 
+def require_room(bootstrap_servers: str, topics: Iterable[str], needed: int, properties: Mapping[str, str] | None = None) -> None:
+    """Return if each topic takes records of so many bytes, or Kafka does not let us ask; else KafkaNotReadyError with the command."""
+    from py4j.protocol import Py4JJavaError
+
+    jvm = get_gateway().jvm
+    config = jvm.org.apache.kafka.common.config.ConfigResource
+    asked = jvm.java.util.ArrayList()
+    for name in topics:
+        asked.add(config(config.Type.TOPIC, name))
+    with _admin(bootstrap_servers, properties or {}) as admin:
+        for resource, answer in dict(admin.describeConfigs(asked).values()).items():
+            try:
+                takes = int(answer.get().get("max.message.bytes").value())
+            except Py4JJavaError:
+                continue
+            if takes < needed:
+                msg = (
+                    f"Kafka at {bootstrap_servers}: topic {resource.name()} takes records of {takes} bytes (max.message.bytes): expected "
+                    f"{needed} or more, for dead letters of large records; kafka-configs.sh --alter --topic {resource.name()} "
+                    f"--add-config max.message.bytes={needed}"
+                )
+                raise KafkaNotReadyError(msg)
+
+
 @contextmanager
 def _admin(bootstrap_servers: str, properties: Mapping[str, str]) -> Iterator[Any]:
     """Java's admin client."""

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from keepline.models.policy import DAY_MS
+from keepline.schemas.packed import MAX_VALUE
 
 Emit = Literal["band", "delta", "every"]
 HOUR_MS = 3_600_000
@@ -21,6 +22,12 @@ MAX_TIME_MS = 4_102_444_800_000
 
 CHANNELS = ("scores", "interventions", "decisions", "dead-letters", "late-events")
 """Kinds of output, by the number that travels in a frame."""
+
+
+MAX_KEY = 128 * 1024
+"""A dead letter holds its key twice, so a longer one is cut: the letter has to stay below a megabyte, the usual limit of a topic."""
+LARGEST_RECORD = MAX_VALUE + 2 * MAX_KEY + 8192
+"""No output is larger: a dead letter of a long key and a large value."""
 
 
 @dataclass(frozen=True, slots=True)

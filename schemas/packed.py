@@ -101,19 +101,19 @@ def peek(value: bytes) -> tuple[bytes | None, int]:
         at = 5
     else:
         return None, NO_TIME
-    length, at = _long(value, at)
+    length, at = read_long(value, at)
     if at < 0 or not 0 <= length <= len(value) - at:
         return None, NO_TIME
     customer = value[at : at + length]
-    length, at = _long(value, at + length)
+    length, at = read_long(value, at + length)
     if at < 0 or not 0 <= length <= len(value) - at:
         return customer, NO_TIME
-    time, at = _long(value, at + length)
+    time, at = read_long(value, at + length)
     return customer, time if at >= 0 else NO_TIME
 
 
-def _long(value: bytes, at: int) -> tuple[int, int]:
-    """(number, position after it), (0, -1) if it does not end or fit."""
+def read_long(value: bytes, at: int) -> tuple[int, int]:
+    """One Avro varint: (number, position after it), (0, -1) if it does not end or fit."""
     if at < len(value) and value[at] < 128:
         return (value[at] >> 1) ^ -(value[at] & 1), at + 1
     result = shift = 0

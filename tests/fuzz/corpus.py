@@ -13,12 +13,14 @@ from numpy.typing import NDArray
 from keepline.schemas.catalog import EVENT_TYPES, EventType
 from keepline.schemas.encode import Ok, encode
 from keepline.schemas.framing import SINGLE_OBJECT_HEADER
-from keepline.schemas.packed import _long
+from keepline.schemas.packed import read_long
 
 NAMES = 16
 """Customers of the corpus, m-00 to m-15: those that are mutated."""
 MARKS = 20
 LENGTH, DOUBLE, VARINT = 0, 1, 2
+WITNESS = 10
+"""Bytes of a witness's name."""
 TIME = 1_750_000_000_000
 
 
@@ -56,14 +58,14 @@ def _marks(event: EventType, value: bytes) -> list[tuple[int, int]]:
         kind = LENGTH if field.kind == "string" else DOUBLE if field.kind == "double" else VARINT
         if field.nullable:
             found.append((at, VARINT))
-            branch, at = _long(value, at)
+            branch, at = read_long(value, at)
             if branch == field.null_branch:
                 continue
         found.append((at, kind))
         if kind == DOUBLE:
             at += 8
         else:
-            number, at = _long(value, at)
+            number, at = read_long(value, at)
             at += number if kind == LENGTH else 0
     assert at == len(value)
     return found
@@ -83,12 +85,21 @@ def corpus(copies: int = 12) -> Corpus:
 
 
 def witnesses(count: int = 32) -> tuple[NDArray[np.uint8], int, int]:
-    """Sound calls of the customers w-00 …, all of one length: the bytes, the place of event_id's ten digits, the place of event_time."""
+    """Sound calls of customers whom no mutation can name (witness-00 …), all of one length.
+
+    The bytes, the place of event_id's ten digits, the place of event_time.
+    """
     values = []
     for number in range(count):
-        call = {"type": "Call", "customer_id": f"w-{number:02d}", "event_id": "0" * 10, "event_time": TIME, "duration_s": 10.0 + number}
+        call = {
+            "type": "Call",
+            "customer_id": f"witness-{number:02d}",
+            "event_id": "0" * 10,
+            "event_time": TIME,
+            "duration_s": 10.0 + number,
+        }
         framed = encode(call | {"outcome": ("COMPLETED", "DROPPED")[number % 2]})
         assert isinstance(framed, Ok), framed
         values.append(framed.value)
-    first = SINGLE_OBJECT_HEADER + 1 + 4 + 1
+    first = SINGLE_OBJECT_HEADER + 1 + WITNESS + 1
     return np.frombuffer(b"".join(values), np.uint8).reshape(count, -1).copy(), first, first + 10

@@ -15,6 +15,7 @@ from keepline.schemas.mem import (
     address,
     copy_bytes,
     load_i32,
+    load_i64,
     load_u8,
     load_u32,
     put_long,
@@ -44,6 +45,7 @@ _INTERESTING = np.array(
     np.int64,
 )  # fmt: skip
 _DOUBLES = np.array([np.nan, np.inf, -np.inf, -0.0, -1.0, 5e-324, 1.7976931348623157e308, -1e-300])
+_WITNESS = int.from_bytes(b"witness-", "little")
 _BYTES = np.array([0, 1, 2, 3, 4, 0x7F, 0x80, 0x81, 0xC0, 0xC3, 0xED, 0xF4, 0xFE, 0xFF], np.uint8)
 
 
@@ -272,7 +274,7 @@ def fill(
                 number //= 10
             put_long(value, when, bounds[3] + (turn + entries // 3) * 10_000)
             offs[entries] = used
-            used = put_record(events, used, 0, -1, value, 11, 4, value, witness.shape[1])
+            used = put_record(events, used, 0, -1, value, 11, 10, value, witness.shape[1])
             lens[entries], slots[entries] = used - offs[entries], k
             entries += 1
             continue
@@ -357,7 +359,7 @@ def place(out: int, total: int, first: int, cases: int, seen: Any, reasons: Any,
                 if n != 32 or at < 0:
                     return p
                 reasons[done] = reason + 1
-        elif load_u8(out, p + OUT_HEADER) == 119:  # w-…
+        elif load_i64(out, p + OUT_HEADER) == _WITNESS:
             h = digest[0]
             for i in range(8, size):
                 h = (h ^ np.uint64(load_u8(out, p + i))) * np.uint64(0x100000001B3)

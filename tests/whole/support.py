@@ -37,9 +37,9 @@ Outputs = dict[str, dict[str, list[Record]]]
 """By channel, by customer (dead letters: by key), the records in order."""
 
 
-def topics(kafka: EmbeddedKafka, name: str, partitions: int = 1) -> str:
-    """Creates the job's topics, `NAME.in` and `NAME.scores` …; returns the input."""
-    kafka.create_topics([f"{name}.in"], partitions)
+def topics(kafka: EmbeddedKafka, name: str, partitions: int = 1, configs: Mapping[str, str] | None = None) -> str:
+    """Creates the job's topics, `NAME.in` (with these configs) and `NAME.scores` …; returns the input."""
+    kafka.create_topics([f"{name}.in"], partitions, configs)
     kafka.create_topics([f"{name}.{channel}" for channel in CHANNELS], 2)
     return f"{name}.in"
 
