@@ -83,10 +83,12 @@ def test_good_events_among_bad_records(flink: FlinkCluster, kafka: EmbeddedKafka
     end = max(record.event["event_time"] for record in history if record.event)
     broken = (framed(customer_id=f"r-{n}", event_time=end, duration_s=-1.0) for n in range(5))
     repairable = [Bad("a number below its least", "INVALID_FIELD", f"r-{n}".encode(), value) for n, value in enumerate(broken)]
-    bad = [as_sent(each) for each in bad_records() + repairable]
+    bad = [as_sent(each) for each in bad_records()]
     row = [as_sent(each) for each in flood(3000)]
     middle = len(history) // 2
-    records = strewn(bad, history[:middle], seed=5) + row + strewn(bad, history[middle:], seed=6)
+    # Those to be repaired come last: their time, the newest of all, moves event time, as that of any record does.
+    last_ones = [as_sent(each) for each in repairable * 2]
+    records = [*strewn(bad, history[:middle], seed=5), *row, *strewn(bad, history[middle:], seed=6), *last_ones]
     topic = f"{name}.in"
     topics(kafka, name, PARTITIONS, {"max.message.bytes": str(LARGE)})
     send_large(kafka, topic, records)
