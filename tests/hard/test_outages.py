@@ -16,7 +16,19 @@ from keepline.jobs.stack.ports import free_ports
 from keepline.jobs.stack.redis import EmbeddedRedis
 from keepline.jobs.stack.rest import FlinkRest
 from tests.whole.history import whole_history
-from tests.whole.support import assert_equal, assert_view_soon, command, drained, flat, live, replayed, send, settings_file, topics, wait
+from tests.whole.support import (
+    assert_equal,
+    assert_view_soon,
+    command,
+    drained,
+    flat,
+    live,
+    replayed,
+    send,
+    settings_file,
+    topics,
+    wait,
+)
 
 RETENTION = ROOT / "jobs" / "retention.py"
 AWAY_SECONDS = 20
