@@ -74,7 +74,8 @@ def test_every_setting_can_be_given_in_every_place(tmp_path: Path) -> None:
     by_environment = load({}, {"KEEPLINE_" + name.upper(): text for name, (text, _) in EVERY.items()})
     by_flag = load({name: ["a.b=c"] if name in PROPERTIES else text for name, (text, _) in EVERY.items()}, {})
     written = "".join(f"{name} = {json.dumps(text)}\n" for name, (text, _) in EVERY.items() if name not in PROPERTIES)
-    by_file = load({}, {}, toml(tmp_path / "all.toml", written + '[kafka]\na.b = "c"\n[registry]\na.b = "c"\n'))
+    tables = "".join(f'[{name}]\na.b = "c"\n' for name in PROPERTIES)
+    by_file = load({}, {}, toml(tmp_path / "all.toml", written + tables))
     expected = {name: value for name, (_, value) in EVERY.items()}
     assert by_environment.model_dump() == by_flag.model_dump() == by_file.model_dump() == expected
 
