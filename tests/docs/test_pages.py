@@ -19,20 +19,16 @@ COPIED = ("schemas", "features", "models", "operators", "jobs", "keepline", "tes
 RUN = [page for page in PAGES if any(block.info.endswith(" run") for block in blocks(page))]
 
 
-def copy_repository(folder: Path) -> None:
-    """The sources, so that an edit stays in the copy."""
+def lay_out(folder: Path, *, edits: bool) -> None:
+    """What a page finds in its folder. A page with edits gets copies of all; else code stays a link, so that what is compiled serves."""
     ignored = shutil.ignore_patterns("__pycache__", "target", "savepoints")
     for name in COPIED:
-        if (ROOT / name).is_dir():
+        if not edits and name != "docs":
+            (folder / name).symlink_to(ROOT / name)
+        elif (ROOT / name).is_dir():
             shutil.copytree(ROOT / name, folder / name, symlinks=True, ignore=ignored)
         else:
             shutil.copy(ROOT / name, folder / name)
-
-
-def link_repository(folder: Path) -> None:
-    """The sources by links, for a page that only reads them: what is compiled already serves."""
-    for name in COPIED:
-        (folder / name).symlink_to(ROOT / name)
 
 
 def run(block: Block, command: list[str], folder: Path, text: str | None = None) -> str:
@@ -41,7 +37,7 @@ def run(block: Block, command: list[str], folder: Path, text: str | None = None)
     environment = {name: value for name, value in os.environ.items() if not name.startswith("KEEPLINE_")}
     jar = ROOT / "operators" / "jvm" / "target" / "keepline-operators.jar"
     environment |= {"PATH": path, "KEEPLINE_JAR": str(jar), "COLUMNS": "120"}
-    if not (folder / "keepline").is_symlink():
+    if not (folder / "jobs").is_symlink():
         environment["PYTHONPATH"] = str(folder)
     done = subprocess.run(command, cwd=folder, env=environment, input=text, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, f"{block.where} ended with {done.returncode}:\n{block.text}\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
@@ -74,10 +70,7 @@ def same(shown: str, printed: str) -> bool:
 @pytest.mark.parametrize("page", RUN, ids=lambda page: page.name)
 def test_page(page: Path, tmp_path: Path) -> None:
     printed, content = "", list(blocks(page))
-    if any(block.info == "diff apply" for block in content):
-        copy_repository(tmp_path)
-    else:
-        link_repository(tmp_path)
+    lay_out(tmp_path, edits=any(block.info == "diff apply" for block in content))
     for block in content:
         if block.info == "sh run":
             printed = run(block, ["bash", "-euo", "pipefail"], tmp_path, block.text)
