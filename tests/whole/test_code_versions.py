@@ -1,6 +1,7 @@
 """Two versions of one job on the same TaskManagers: each runs its own code, side by side and after an upgrade from a savepoint.
 
-Version 2 is a copy of the sources with another offer in the policy. The TaskManagers have loaded version 1 by then.
+Version 2 is a copy of the sources with another offer in the policy and one more feature in the table, so another layout of the state; its
+model gives that feature no weight. The TaskManagers have loaded version 1 by then.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ from keepline.jobs.settings import RetentionSettings
 from keepline.jobs.stack.flink import FlinkCluster
 from keepline.jobs.stack.java import ROOT
 from keepline.jobs.stack.kafka import EmbeddedKafka
+from keepline.models.manifest import checksum
 from keepline.operators.jar import jar_path
+from tests.jobs.models_for_tests import manifest
 from tests.whole.history import whole_history
 from tests.whole.support import (
     Outputs,
@@ -35,19 +38,28 @@ from tests.whole.support import (
 )  # fmt: skip
 
 OLD, NEW = "10 % off the next three bills", "25 % off the next bill"
+TABLE = "features/churn.py"
+EDITS = (
+    ("models/policy.py", OLD, NEW),
+    (TABLE, "    version=1,\n", "    version=2,\n    state_version=2,\n"),
+    # One more cached sum in two rings: nearly every number behind them moves.
+    (TABLE, 'MOBILE"),\n', 'MOBILE"),\n        *over("failed_calls", FAILED, H24, D7),\n'),
+    (TABLE, "DATA_MB =", 'FAILED = Measure("Call", where=OneOf("outcome", ("FAILED",)))\nDATA_MB ='),
+)
 
 
 class Version:
-    """The commands of a copy of the sources, with one text replaced."""
+    """The commands of a copy of the sources, with some texts replaced."""
 
-    def __init__(self, folder: Path, flink: FlinkCluster, path: str, old: str, new: str) -> None:
+    def __init__(self, folder: Path, flink: FlinkCluster, *edits: tuple[str, str, str]) -> None:
         self._flink, self._folder = flink, folder
         ignore = shutil.ignore_patterns("jvm", "__pycache__", "target")
         shutil.copytree(ROOT / "keepline", folder / "keepline", ignore=ignore)
-        file = folder / "keepline" / path
-        text = file.read_text(encoding="utf-8")
-        assert text.count(old) == 1
-        file.write_text(text.replace(old, new), encoding="utf-8")
+        for path, old, new in edits:
+            file = folder / "keepline" / path
+            text = file.read_text(encoding="utf-8")
+            assert text.count(old) == 1, f"{path} has {text.count(old)} times {old!r}"
+            file.write_text(text.replace(old, new), encoding="utf-8")
 
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:
         places = {"PYTHONPATH": str(self._folder), "KEEPLINE_JAR": str(jar_path()), "KEEPLINE_FLINK_URL": self._flink.rest.url}
@@ -60,6 +72,19 @@ class Version:
         done = self.run(*words, "--json")
         assert done.returncode == 0, done.stdout + done.stderr + self._flink.logs()
         return json.loads(done.stdout)
+
+
+def wider_model(folder: Path) -> Path:
+    """The model of the tests for version 2's table, with no weight on what is new."""
+    raw = manifest()
+    for name in ("failed_calls_24h", "failed_calls_7d"):
+        raw["columns"].append(name)
+        raw["terms"].append({**raw["terms"][0], "name": name, "coefficient": 0.0})
+        raw["baseline"][name] = raw["baseline"]["messages_24h"]
+    raw["feature_set"]["version"] = 2
+    folder.mkdir()
+    (folder / "manifest.json").write_text(json.dumps(raw | {"sha256": checksum(raw)}), encoding="utf-8")
+    return folder
 
 
 def with_offer(outputs: Outputs, new: str) -> Outputs:
@@ -91,22 +116,29 @@ def test_each_runs_its_own_code(flink: FlinkCluster, kafka: EmbeddedKafka, model
     topics(kafka, other, 2)
     send(kafka, topic, records[:half])
 
-    def file(job_name: str) -> str:
+    wider = wider_model(tmp_path / "wider")
+
+    def file(job_name: str, version: Path) -> str:
+        (tmp_path / version.name).mkdir(exist_ok=True)
         return str(
             settings_file(
-                tmp_path, job_name=job_name, bootstrap_servers=kafka.bootstrap_servers, topics=topic, output_prefix=job_name, redis_url="",
-                model=str(model), emit="every", idle_after="0s", checkpoint_interval="500ms", cooldown="1d",
+                tmp_path / version.name, job_name=job_name, bootstrap_servers=kafka.bootstrap_servers, topics=topic,
+                output_prefix=job_name, redis_url="", model=str(version), emit="every", idle_after="0s", checkpoint_interval="500ms",
+                cooldown="1d",
             )
         )  # fmt: skip
 
     wanted = RetentionSettings(model=model, emit="every", cooldown=86_400_000)
-    files = {job_name: file(job_name) for job_name in (name, other)}
-    one = Version(tmp_path / "one", flink, "models/policy.py", OLD, OLD)
-    two = Version(tmp_path / "two", flink, "models/policy.py", OLD, NEW)
-    broken = Version(tmp_path / "broken", flink, "operators/customer.py", "from __future__", "import no_such_module\nfrom __future__")
+    one, two = Version(tmp_path / "one", flink), Version(tmp_path / "two", flink, *EDITS)
+    broken = Version(tmp_path / "broken", flink, ("operators/customer.py", "from __future__", "import no_such_module\nfrom __future__"))
     try:
-        first = one.json("submit", "retention", "--config", files[name])
-        second = two.json("submit", "retention", "--config", files[other])
+        first = one.json("submit", "retention", "--config", file(name, model))
+        # A table with another layout under the old state version would write states that nobody can tell apart.
+        unkept = two.run("submit", "retention", "--config", file(other, wider))
+        assert unkept.returncode == 2
+        assert "keepline features layout churn --write" in unkept.stderr
+        assert two.run("features", "layout", "churn", "--write").returncode == 0
+        second = two.json("submit", "retention", "--config", file(other, wider))
         for job, job_name in ((first, name), (second, other)):
             drained(kafka, flink.rest, job["job"], topic, job_name, 240)
         codes = {status["name"]: status["code"] for status in two.json("status")}
@@ -117,8 +149,8 @@ def test_each_runs_its_own_code(flink: FlinkCluster, kafka: EmbeddedKafka, model
         assert_equal(live(kafka, name), before)
         assert_equal(live(kafka, other), with_offer(before, NEW))
 
-        # Upgrade: version 2 goes on from version 1's savepoint, on TaskManagers that have run version 1.
-        upgraded = two.json("restore", "retention", name, "--stop", "--config", files[name])
+        # Upgrade: version 2 goes on from version 1's savepoint, on TaskManagers that have run version 1. Every state is carried over.
+        upgraded = two.json("restore", "retention", name, "--stop", "--config", file(name, wider))
         assert "savepoint" in upgraded["restored"]
         send(kafka, topic, records[half:])
         for job, job_name in ((upgraded, name), (second, other)):
@@ -131,7 +163,7 @@ def test_each_runs_its_own_code(flink: FlinkCluster, kafka: EmbeddedKafka, model
 
         # Code that cannot be loaded fails its own job at once, with the reason, and nobody else's.
         two.json("stop", other, "--cancel")
-        refused = broken.run("submit", "retention", "--config", files[other], "--fresh")
+        refused = broken.run("submit", "retention", "--config", file(other, model), "--fresh")
         assert refused.returncode == 2
         assert "cannot start" in refused.stderr, refused.stderr
         assert "no_such_module" in refused.stderr
