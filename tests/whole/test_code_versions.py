@@ -130,7 +130,9 @@ def test_each_runs_its_own_code(flink: FlinkCluster, kafka: EmbeddedKafka, model
 
     wanted = RetentionSettings(model=model, emit="every", cooldown=86_400_000)
     one, two = Version(tmp_path / "one", flink), Version(tmp_path / "two", flink, *EDITS)
-    broken = Version(tmp_path / "broken", flink, ("operators/customer.py", "from __future__", "import no_such_module\nfrom __future__"))
+    broken = Version(
+        tmp_path / "broken", flink, ("operators/customer.py", "import numpy as np\n", "import no_such_module\nimport numpy as np\n")
+    )
     try:
         first = one.json("submit", "retention", "--config", file(name, model))
         # A table with another layout under the old state version would write states that nobody can tell apart.
