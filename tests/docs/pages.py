@@ -48,7 +48,7 @@ def command_lines(block: Block) -> Iterator[tuple[int, str]]:
     for line in joined.splitlines():
         found = re.match(r"\s*(?:\$ )?(?:[A-Z_]+=\S+ )*(?:\.venv/bin/)?keepline (.*)", line)
         if found:
-            text = re.sub(r"\s+#.*|\s+[<>|].*|\s+&.*", "", found.group(1))
+            text = re.sub(r"\s+#.*|\s+\d?[<>|].*|\s+&.*", "", found.group(1))
             yield block.line + 1 + block.text[: max(block.text.find(line[:20]), 0)].count("\n"), text
 
 
