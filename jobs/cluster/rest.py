@@ -28,14 +28,17 @@ class FlinkRest:
     def call(self, path: str, body: object = None, method: str | None = None) -> Any:
         """The parsed answer to a GET, or with a body to a POST."""
         data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(  # noqa: S310 - an address the user names
-            self.url + path, data, {"Content-Type": "application/json"}, method=method
-        )
+        verb = method or ("GET" if data is None else "POST")
         try:
+            request = urllib.request.Request(  # noqa: S310 - an address the user names
+                self.url + path, data, {"Content-Type": "application/json"}, method=verb
+            )
             with urllib.request.urlopen(request, timeout=self._timeout) as answer:  # noqa: S310
-                return json.loads(answer.read() or b"null")
+                told = answer.read()
+            if told or verb != "GET":
+                return json.loads(told or b"null")
         except urllib.error.HTTPError as error:
-            msg = f"Flink refused {request.get_method()} {path}: {error.code} {error.read().decode(errors='replace')[:2000]}"
+            msg = f"Flink refused {verb} {path}: {error.code} {error.read().decode(errors='replace')[:2000]}"
             raise ClusterError(msg) from None
         except OSError as error:
             msg = f"Flink does not answer at {self.url}{path}: {error}; check that the JobManager runs, and --flink-url"
@@ -43,6 +46,8 @@ class FlinkRest:
         except ValueError as error:
             msg = f"{self.url}{path} is no address of Flink's REST interface: {error}; expected one such as http://localhost:8081"
             raise ClusterError(msg) from None
+        msg = f"Flink answers nothing at {self.url}{path}: it is starting or ending"
+        raise ClusterError(msg)
 
     def answers(self) -> bool:
         """Whether the JobManager is up."""

@@ -8,6 +8,7 @@ This is how a container runs a job: each has its own processes, so its code and 
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -59,7 +60,11 @@ class FlinkApplication(FlinkCluster):
         if self._jobmanager is None:
             msg = "the application is not started: use it in a `with` statement"
             raise StackError(msg)
-        self._jobmanager.wait_until(self._has_job, START_TIMEOUT)
+        try:
+            self._jobmanager.wait_until(self._has_job, START_TIMEOUT)
+        except StackError as error:  # the script's own reason stands far above the end of the log
+            own = re.findall(r"^error: .*", self._jobmanager.log.read_text(errors="replace"), re.MULTILINE)
+            raise StackError("\n".join([*own, str(error)])) from None
         return next(iter(self.rest.jobs()))
 
     def _has_job(self) -> bool:

@@ -117,3 +117,10 @@ def test_an_unknown_job_is_named() -> None:
 def test_causes_without_frames() -> None:
     trace = "A: first\n\tat x.y(Z.java:1)\n\t... 3 more\nCaused by: B: second\n\tat q\nCaused by: C: last"
     assert reason(trace).splitlines() == ["A: first", "Caused by: B: second", "Caused by: C: last"]
+
+
+@pytest.mark.parametrize(("url", "words"), [("localhost", "is no address of Flink's REST"), ("http://127.0.0.1:1", "does not answer at")])
+def test_a_cluster_that_is_none_is_told(url: str, words: str) -> None:
+    with pytest.raises(ClusterError, match=words):
+        FlinkRest(url).overview()
+    assert not FlinkRest(url).answers()

@@ -20,6 +20,7 @@ RETENTION = ROOT / "jobs" / "retention.py"
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_a_job_with_its_own_cluster(kafka: EmbeddedKafka, model: Path, name: str, tmp_path: Path) -> None:
     records = whole_history(seed=41, customers=60, partitions=2, per_day=300, silence=20)
     topic = topics(kafka, name, 2)
@@ -52,7 +53,7 @@ def test_a_job_with_its_own_cluster(kafka: EmbeddedKafka, model: Path, name: str
 
 def test_a_job_that_cannot_start_says_why() -> None:
     with (
-        pytest.raises(StackError, match=r"(?s)jobmanager ended with status.*No model at nowhere"),
+        pytest.raises(StackError, match=r"(?s)error: No model at nowhere.*jobmanager ended with status"),
         FlinkApplication(RETENTION, "--model", "nowhere", taskmanagers=0) as flink,
     ):
         assert not flink.job

@@ -52,6 +52,7 @@ def commands(flink: FlinkCluster, *names: str) -> Iterator[Cluster]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_submitted_saved_stopped_rescaled(flink: FlinkCluster, kafka: EmbeddedKafka, model: Path, name: str, tmp_path: Path) -> None:
     records = whole_history(seed=21, customers=60, partitions=2, per_day=300, silence=20)
     topic, half = topics(kafka, name, 2), len(records) // 2
@@ -118,6 +119,7 @@ def test_submitted_saved_stopped_rescaled(flink: FlinkCluster, kafka: EmbeddedKa
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_what_is_refused(flink: FlinkCluster, kafka: EmbeddedKafka, model: Path, name: str, tmp_path: Path) -> None:
     topic = topics(kafka, name)
     file = str(
