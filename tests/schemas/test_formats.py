@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from keepline.schemas.catalog import event_type
 from keepline.schemas.encode import Ok, Rejected, encode
 from keepline.schemas.errors import DamagedFileError, FileError
-from keepline.schemas.files import _all, find_files, read_blocks, read_events, total_bytes
+from keepline.schemas.files import _all, _read, find_files, read_blocks, read_events, total_bytes
 from keepline.schemas.merge import merged
 from keepline.schemas.records import to_record
 from keepline.schemas.status import Reason
@@ -150,7 +150,7 @@ def test_a_folder_of_all_formats_is_one_order(seed: int, budget: int, piece: int
         keyed += [(event["event_time"], file, k + 1, False) for k, event in enumerate(events)]
     names = [source.name for source in find_files([folder])]
     got = []
-    for block in merged(_all(find_files([folder]), None, None), budget, piece):
+    for block in merged(_all(find_files([folder]), lambda path, file: _read(path, file, None, None)), budget, piece):
         rejected = list(block.rejected)
         for i in range(len(block) + 1):
             while rejected and rejected[0].at == i:
