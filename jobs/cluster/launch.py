@@ -6,9 +6,12 @@ the job's own properties.
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from typing import Any
+
+from py4j.protocol import Py4JJavaError
 
 from keepline.jobs.cluster.kinds import execute, settings_of
 from keepline.operators.kafka_check import committed_offsets
@@ -33,6 +36,15 @@ def refuse_if_committed(settings: Any) -> None:
         raise AlreadyReadError(msg)
 
 
+def _cause(error: Any) -> str:
+    """The innermost cause on one line; what comes from the JobManager is a text with causes of its own."""
+    cause = error.java_exception
+    while cause.getCause() is not None:
+        cause = cause.getCause()
+    told = str(cause.getMessage())
+    return (re.findall(r"^Caused by: (.*)$", told, re.MULTILINE) or told.splitlines())[-1]
+
+
 def main(arguments: list[str]) -> int:
     """Submits the job; exit status 2, with one line, for what a user can put right."""
     kind, path, *flags = arguments
@@ -41,6 +53,9 @@ def main(arguments: list[str]) -> int:
         if UNLESS_COMMITTED in flags:
             refuse_if_committed(settings)
         execute(kind, settings)
+    except Py4JJavaError as error:
+        sys.stderr.write(f"error: the cluster did not take the job: {_cause(error)}\n")
+        return 2
     except KeeplineError as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
