@@ -86,7 +86,7 @@ def test_other_code_runs_beside_this() -> None:
 
 def test_the_entry_opens_each_with_its_own_code() -> None:
     spec = OperatorSpec(manifest=manifest()).dumps()
-    theirs = seal(changed("features/layout.py", "STATE_VERSION = 1", "STATE_VERSION = 77"), spec)
+    theirs = seal(changed("features/spec.py", "state_version: int = 1", "state_version: int = 77"), spec)
     handles = [int(runtime.entry(runtime.OPEN, 0, 0, 0, 0, data)) for data in (code.sealed(spec), theirs, spec)]
     try:
         assert [int(runtime.entry(runtime.STATE_SIZE, handle, 0, 0, 0, None)) >> 32 for handle in handles] == [1, 77, 1]

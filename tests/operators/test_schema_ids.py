@@ -12,9 +12,10 @@ import pytest
 
 from keepline.jobs.stack.registry import EmbeddedRegistry
 from keepline.operators import layout as at
+from keepline.operators import schema_ids
 from keepline.operators.customer import CustomerKernel
 from keepline.operators.host import HostOperator
-from keepline.operators.schema_ids import LONGEST_PAUSE, MAX_UNKNOWN, SchemaIds
+from keepline.operators.schema_ids import LONGEST_PAUSE, SchemaIds
 from keepline.operators.spec import OperatorSpec
 from keepline.schemas import packed
 from keepline.schemas.catalog import event_type
@@ -200,13 +201,14 @@ def test_an_id_whose_schema_cannot_be_read_says_which_field_and_why(server: Embe
     assert shell.messages()[3:] == [first, second, third]
 
 
-def test_unknown_ids_do_not_pile_up(server: EmbeddedRegistry) -> None:
+def test_unknown_ids_do_not_pile_up(server: EmbeddedRegistry, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(schema_ids, "MAX_UNKNOWN", 40)
     programs = Programs()
     ids = SchemaIds(programs, Registry(server.url), 30, Clock())
-    for number in range(1, MAX_UNKNOWN + 3):
+    for number in range(1, 43):
         assert ids.settle(number)
-    assert len(ids._refused) == len(programs._ids) == MAX_UNKNOWN
-    assert (ids.why(1), ids.why(MAX_UNKNOWN + 2) != "") == ("", True)
+    assert len(ids._refused) == len(programs._ids) == 40
+    assert (ids.why(1), ids.why(42) != "") == ("", True)
 
 
 def test_without_a_registry_an_id_is_a_dead_letter_at_once(server: EmbeddedRegistry) -> None:
