@@ -28,6 +28,7 @@ from keepline.features.layout import (
 )
 from keepline.features.plan import P_RINGS, R_COLUMNS, RING_ROW, Plan
 from keepline.features.plan import compile as compile_plan
+from keepline.features.soundness import damage, layout_rules
 from keepline.features.spec import FeatureError, FeatureSet, Ledger
 
 _VERSION_BITS = 0xFFFF << 32
@@ -49,7 +50,10 @@ def migrate(state: bytes, feature_set: FeatureSet) -> bytes:
             f"other features. {_advice(feature_set)}"
         )
         raise FeatureError(msg)
-    return bytes(state) if version == feature_set.state_version else _carry(np.frombuffer(state, np.uint8), old, plan)
+    if version == feature_set.state_version:
+        return bytes(state)
+    damage(state, layout_rules(old), feature_set.name)
+    return _carry(np.frombuffer(state, np.uint8), old, plan)
 
 
 def _advice(feature_set: FeatureSet) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from keepline.features.layout import MAGIC, W_IDENTITY, W_NEXT_WAKE
+from keepline.features.layout import MAGIC, W_IDENTITY, W_NEXT_WAKE, Layout
 from keepline.features.plan import PlanMeta
 from keepline.features.spec import DAY, FeatureError
 
@@ -35,8 +35,13 @@ def state_rules(meta: PlanMeta, min_time_ms: int, max_time_ms: int) -> tuple[Rul
     identity = MAGIC | feature_set.id << 16 | feature_set.state_version << 32
     latest = min(max_time_ms + (NO_RETENTION if feature_set.retention is None else feature_set.retention) + 2 * DAY, NO_RETENTION)
     rules = [Rule(8 * W_IDENTITY, IDENTITY, identity, identity), Rule(8 * W_NEXT_WAKE, ALL, min_time_ms, latest)]
+    return (*rules, *layout_rules(layout))
+
+
+def layout_rules(layout: Layout) -> tuple[Rule, ...]:
+    """What holds for the places that a state of any version says things are at."""
     # The word after a ring's head is the head's slot.
-    rules += [Rule(8 * (ring.head + 1), ALL, 0, ring.buckets - 1) for ring in layout.rings]
+    rules = [Rule(8 * (ring.head + 1), ALL, 0, ring.buckets - 1) for ring in layout.rings]
     if layout.ledger is not None:
         rules.append(Rule(8 * layout.bills, ALL, 0, layout.ledger.keep))
     return tuple(rules)

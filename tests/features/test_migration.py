@@ -17,7 +17,7 @@ from keepline.features import layouts, oracle
 from keepline.features.churn import CALLS, CHURN, D7, D14, H24
 from keepline.features.migration import migrate
 from keepline.features.single import Customer
-from keepline.features.spec import DAY, Billing, FeatureSet, Ledger, Measure, Newest, OneOf, Since, Window, Windowed
+from keepline.features.spec import DAY, Billing, FeatureError, FeatureSet, Ledger, Measure, Newest, OneOf, Since, Window, Windowed
 
 FAILED = Measure("Call", where=OneOf("outcome", ("FAILED",)))
 MORE = (
@@ -152,3 +152,14 @@ def test_there_and_back() -> None:
     back = dataclasses.replace(CHURN, state_version=3)
     state = migrate(migrate(old.state, LONGER), back)
     assert Stored(back, state).row() == old.row()
+
+
+@pytest.mark.parametrize(("word", "value"), [(45, 25), (45, -1), (47, 31)])
+def test_a_damaged_state_is_told(word: int, value: int) -> None:
+    """The slots of the two rings' heads."""
+    old = Customer(CHURN)
+    old.apply({"type": "Call", "event_id": "a", "event_time": 5, "duration_s": 1.0})
+    state = np.frombuffer(old.state, np.int64).copy()
+    state[word] = value
+    with pytest.raises(FeatureError, match=f"is damaged: byte {8 * word} holds {value}"):
+        migrate(state.tobytes(), LONGER)

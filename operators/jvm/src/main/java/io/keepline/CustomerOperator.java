@@ -261,7 +261,7 @@ public final class CustomerOperator extends AbstractEmbeddedPythonFunctionOperat
 
   /**
    * One short pause on the task's thread, before the same entry is run again: what is behind it must not overtake it, so nothing may go
-   * on, barriers included. A cancelled task ends here. See docs/decisions/0008.
+   * on, barriers included. A cancelled task ends here. See docs/decisions/0009.
    */
   private void await() throws InterruptedException {
     if (waitingSince == 0) {
