@@ -1,29 +1,22 @@
-"""A dead-letter topic as letters: where each lies, what it holds, what today's decoder says of it."""
+"""A dead-letter topic as letters: where each lies, and what it holds."""
 
 from __future__ import annotations
 
 import base64
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-import numpy as np
 from confluent_kafka import Consumer, Message, TopicPartition
 from confluent_kafka import KafkaError as ClientError
 
 from keepline.jobs.kafka_client import KafkaError
-from keepline.models.policy import DAY_MS
-from keepline.operators.spec import MAX_TIME_MS, MIN_TIME_MS
-from keepline.schemas.decode import check_time, decode, registers
-from keepline.schemas.messages import message
+from keepline.operators.spec import MAX_TIME_MS
 from keepline.schemas.packed import NO_TIME, peek
-from keepline.schemas.partial import read_partly
-from keepline.schemas.programs import compile_programs
+from keepline.schemas.partial import Partial
 from keepline.schemas.records import RecordError, to_record
 
 WAIT_SECONDS = 0.2
 AT_ONCE = 500
-EVENT_TIME = 2
 
 
 class Letter(NamedTuple):
@@ -63,27 +56,8 @@ class Letter(NamedTuple):
         return seen if seen != NO_TIME and 0 <= seen < MAX_TIME_MS else max(int(self.record["timestamp"]), 0)
 
 
-class Judge:
-    """Today's decoder and checks, as the job has them."""
-
-    def __init__(self, currency: str = "", bounds: tuple[int, int] = (MIN_TIME_MS, MAX_TIME_MS)) -> None:
-        self._image = compile_programs(currency=currency)
-        self._regs, self._bounds = registers(), bounds
-
-    def __call__(self, value: bytes) -> str:
-        """Why the job would refuse the value, keyed by its customer_id; "" if it would take it."""
-        buffer = np.frombuffer(value or b"\0", np.uint8)
-        status, kind, field = decode(buffer, 0, len(value), self._image, *self._regs)
-        if status == 0:
-            wall = int(time.time() * 1000)
-            status = check_time(self._regs[0][EVENT_TIME], *self._bounds, wall, DAY_MS)
-        if status == 0:
-            return ""
-        return message(status, kind, field, value, bounds=self._bounds, image=self._image)
-
-
-def exported(letter: Letter) -> dict[str, Any]:
-    """A letter as a line for a person to repair: the event where it can be read, else its bytes."""
+def exported(letter: Letter, read: Callable[[bytes], Partial | None]) -> dict[str, Any]:
+    """A letter as a line for a person to repair: the event where `read` can read it, else its bytes."""
     record = letter.record
     line: dict[str, Any] = {"from": letter.place} | {name: record[name] for name in ("reason", "message", "topic", "partition", "offset")}
     if record["key"]:
@@ -91,7 +65,7 @@ def exported(letter: Letter) -> dict[str, Any]:
             line["key"] = record["key"].decode()
         except UnicodeDecodeError:
             line["key"] = {"bytes": base64.b64encode(record["key"]).decode()}
-    partial = None if letter.cut else read_partly(letter.value)
+    partial = None if letter.cut else read(letter.value)
     if partial is not None:
         line["event"] = partial.event
     if partial is None or not partial.whole:

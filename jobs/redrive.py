@@ -12,24 +12,27 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 
-from keepline.jobs.deadletters import Judge, Letter, exported, letters
+from keepline.jobs.deadletters import Letter, exported, letters
+from keepline.jobs.judge import Judge
 from keepline.jobs.kafka_client import KafkaError, client, partitions, producer, properties, reader, reason
 from keepline.jobs.repaired import Repaired, read_repaired
 from keepline.jobs.settled import Settled
+from keepline.schemas.errors import KeeplineError
 from keepline.schemas.packed import peek
 
 TIMEOUT_SECONDS = 60
 MAX_BYTES = 8 << 20
 """Bytes of events in one transaction, however many letters it may hold."""
 HEADER = "redriven_from"
+AGAIN = "nothing of the last transaction was sent. Run it again: what was sent is remembered"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,9 @@ class Wish:
     repaired: Path | None = None
     batch: int = 500
     currency: str = ""
+    writer_schemas: tuple[Path, ...] = ()
+    registry_url: str = ""
+    registry: Mapping[str, str] = field(default_factory=dict)
     kafka: Mapping[str, str] = field(default_factory=dict)
 
     def selects(self, letter: Letter) -> bool:
@@ -88,7 +94,7 @@ class Redrive:
     """One pass over the letters."""
 
     def __init__(self, wish: Wish) -> None:
-        self._wish, self._judge = wish, Judge(wish.currency)
+        self._wish, self._judge = wish, Judge(wish.currency, wish.writer_schemas, wish.registry_url, wish.registry)
         self.outcome = Outcome()
         self._group = f"keepline-redrive-{wish.dead_letters}" + (f"-to-{wish.topic}" if wish.topic else "")
         self._consumer: Consumer = client(Consumer, reader(wish.servers, wish.kafka) | {"group.id": self._group})
@@ -124,21 +130,35 @@ class Redrive:
             outcome.bad_lines += [f"{wish.repaired}: {place}: {unmet}" for place in self._repaired.values]
         except KafkaException as error:
             why = f"Kafka at {wish.servers}: {reason(error)}"
-            msg = f"{why}; nothing of the last transaction was sent. Run it again: what was sent is remembered"
+            msg = f"{why}; {AGAIN}"
+            raise KafkaError(msg) from None
+        except KeeplineError as error:
+            if not self._abort():
+                raise
+            msg = f"{error}; {AGAIN}"
             raise KafkaError(msg) from None
         finally:
             self._consumer.close()
         return self.outcome
 
-    def _export(self) -> AbstractContextManager[IO[str] | None]:
+    @contextmanager
+    def _export(self) -> Iterator[IO[str] | None]:
+        """The file to export to, if there is one; it stays only when it is complete."""
         path = self._wish.export
         if path is None:
-            return nullcontext()
+            yield None
+            return
         try:
-            return path.open("x", encoding="utf-8")
+            file = path.open("x", encoding="utf-8")
         except FileExistsError:
             msg = f"{path} is there already, and may hold somebody's repairs: name another file"
             raise KafkaError(msg) from None
+        try:
+            with file:
+                yield file
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
 
     def _begin(self) -> None:
         """A transactional producer; its start ends whatever an earlier run of this group left open, or is doing."""
@@ -184,7 +204,7 @@ class Redrive:
             return
         outcome.letters += 1
         if file is not None:
-            file.write(json.dumps(exported(letter), ensure_ascii=False) + "\n")
+            file.write(json.dumps(exported(letter, self._judge.event), ensure_ascii=False) + "\n")
             return
         why = "" if wish.repaired else self._refusal(letter)
         if why:
@@ -273,6 +293,14 @@ class Redrive:
             made.send_offsets_to_transaction(offsets, self._consumer.consumer_group_metadata(), TIMEOUT_SECONDS)
         made.commit_transaction(TIMEOUT_SECONDS)
         self._known, self._open, self._bytes = known, 0, 0
+
+    def _abort(self) -> bool:
+        """Takes back what was sent since the last transaction, so that readers need not wait for it; whether there was any."""
+        if self._producer is None or not self._open:
+            return False
+        with suppress(KafkaException):  # the next run's start ends it
+            self._producer.abort_transaction(TIMEOUT_SECONDS)
+        return True
 
 
 def redrive(wish: Wish, progress: Callable[[int, int], None] | None = None) -> Outcome:

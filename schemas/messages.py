@@ -114,7 +114,8 @@ def _shown(field: Field, value: bytes, image: Image, programs: Programs | None) 
     if rn[r]:
         return "null" if ri[r] == 0 else "of a type that we do not read there"
     if field.kind == "enum":
-        return _symbol(field, int(ri[r]), None if programs is None else programs.schema_of(value))
+        written = writers_symbol(field, int(ri[r]), None if programs is None else programs.schema_of(value))
+        return f"symbol {-1 - int(ri[r])} of the writer's schema" if written is None else json.dumps(written)
     if field.kind in {"string", "bytes"}:
         start, length = (int(n) for n in rs[r])
         text = value[start : start + length][: 4 * _SHOWN].decode(errors="backslashreplace")
@@ -122,13 +123,13 @@ def _shown(field: Field, value: bytes, image: Image, programs: Programs | None) 
     return repr(float(rf[r])) if field.kind in {"double", "float"} else str(int(ri[r]))
 
 
-def _symbol(field: Field, number: int, schema: Any) -> str:
-    """A symbol that only the writer has; the decoder leaves -1 less its number."""
+def writers_symbol(field: Field, number: int, schema: dict[str, Any] | None) -> str | None:
+    """A symbol that only the writer has, where its schema tells; the decoder leaves -1 less its number."""
     written = next((each["type"] for each in (schema or {}).get("fields", ()) if each["name"] in {field.name, *field.aliases}), None)
     for kind in written if isinstance(written, list) else [written]:
         if isinstance(kind, dict) and 0 <= -1 - number < len(kind.get("symbols", ())):
-            return json.dumps(kind["symbols"][-1 - number])
-    return f"symbol {-1 - number} of the writer's schema"
+            return str(kind["symbols"][-1 - number])
+    return None
 
 
 def _expected(field: Field, currency: str) -> str:

@@ -12,8 +12,9 @@ import math
 import struct
 from typing import Any, NamedTuple
 
-from keepline.schemas.catalog import EVENT_TYPES, Field
-from keepline.schemas.framing import FramingError, SingleObject, unpack
+from keepline.schemas.catalog import EVENT_TYPES, MISSING, Field
+from keepline.schemas.framing import FramingError, SingleObject, fingerprint, unpack
+from keepline.schemas.messages import writers_symbol
 from keepline.schemas.packed import read_long
 
 _BY_FINGERPRINT = {event.fingerprint: event for event in EVENT_TYPES}
@@ -31,13 +32,19 @@ class _EndError(ValueError):
     """The bytes do not go on as the schema says."""
 
 
-def read_partly(value: bytes) -> Partial | None:
-    """The event in `value`; None where the framing or the schema says nothing of it."""
+def read_partly(value: bytes, schema: dict[str, Any] | None = None) -> Partial | None:
+    """The event in `value`, written with a schema of this version; None where the framing does not say so.
+
+    `schema` is the one that its schema id means, where it has one.
+    """
     try:
         framing = unpack(value)
     except FramingError:
         return None
-    event = _BY_FINGERPRINT.get(framing.fingerprint) if isinstance(framing, SingleObject) else None
+    if isinstance(framing, SingleObject):
+        event = _BY_FINGERPRINT.get(framing.fingerprint)
+    else:
+        event = None if schema is None else _BY_FINGERPRINT.get(fingerprint(schema))
     if event is None:
         return None
     fields: dict[str, Any] = {"type": event.name}
@@ -48,6 +55,35 @@ def read_partly(value: bytes) -> Partial | None:
     except _EndError:
         return Partial(fields, whole=False)
     return Partial(fields, whole=at == len(framing.body))
+
+
+def read_resolved(value: bytes, kind: int, registers: tuple[Any, Any, Any, Any], schema: dict[str, Any] | None) -> Partial:
+    """The event of type `kind` in `value`, of any writer's schema, from the registers that `decode` has filled."""
+    event = EVENT_TYPES[kind]
+    fields: dict[str, Any] = {"type": event.name}
+    whole = True
+    for field in event.fields:
+        known, fields[field.name] = _registered(field, value, registers, schema)
+        whole = whole and known
+    return Partial(fields, whole)
+
+
+def _registered(field: Field, value: bytes, registers: tuple[Any, Any, Any, Any], schema: dict[str, Any] | None) -> tuple[bool, Any]:
+    """(whether the registers say it, the field's value)."""
+    ri, rf, rs, rn = (register[field.register] for register in registers)
+    if rn:
+        return ri == 0, None
+    if field.kind in {"string", "bytes"}:
+        start, length = (int(number) for number in rs)
+        if 0 <= start <= len(value) - length:
+            return True, _text(value[start : start + length])
+        return field.default is not MISSING, None if field.default is MISSING else field.default  # a default lies elsewhere
+    if field.kind in {"double", "float"}:
+        return True, float(rf) if math.isfinite(rf) else str(float(rf))
+    if field.kind == "enum":
+        written = field.symbols[ri] if ri >= 0 else writers_symbol(field, int(ri), schema)
+        return written is not None, written
+    return True, bool(ri) if field.kind == "boolean" else int(ri)
 
 
 def _value(field: Field, body: bytes, at: int) -> tuple[Any, int]:

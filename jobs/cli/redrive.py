@@ -24,7 +24,12 @@ def redrive(
     export: Annotated[Path | None, typer.Option(help="Write the letters to this file, to be repaired by hand.")] = None,
     repaired: Annotated[Path | None, typer.Option(help="Send the events of this repaired file.")] = None,
     batch: Annotated[int, typer.Option(min=1, help="Events a transaction.")] = 500,
-    kafka: Annotated[list[str] | None, typer.Option(help="A librdkafka property, name=value; may be repeated.")] = None,
+    kafka: Annotated[
+        list[str] | None, typer.Option(help="A Kafka client property, name=value; may be repeated. Adds to [kafka]'s security.")
+    ] = None,
+    registry_url: Annotated[str | None, typer.Option(help="Schema registry, for values with a schema id.")] = None,
+    registry: Annotated[list[str] | None, typer.Option(help="A registry client property, name=value; may be repeated.")] = None,
+    writer_schemas: Annotated[str | None, typer.Option(help="Avro schemas (.avsc, folders) of other producers, comma-separated.")] = None,
     config: Annotated[Path | None, typer.Option(help="Settings file. [default: keepline.toml, where there is one]")] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Exit 1 if a letter was left or a line is wrong.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
@@ -32,13 +37,15 @@ def redrive(
     """Send dead letters back, each once: those that the job would take now, or that a person has repaired.
 
     What was sent is remembered in Kafka; a second run sends the rest. Look first with --dry-run. Repair by hand: --export letters.jsonl,
-    put right each line's "event", then --repaired letters.jsonl.
+    put right each line's "event", then --repaired letters.jsonl. What the job would take depends on its currency, writer_schemas and
+    registry_url: give its settings file with --config.
 
     Example: keepline redrive --bootstrap-servers localhost:9092 --dead-letters retention.dead-letters --reason UNKNOWN_SCHEMA --dry-run
     """
     from keepline.jobs import redrive as work
     from keepline.jobs import settings
     from keepline.jobs.cli.progress import counted
+    from keepline.jobs.kafka_client import of_job
     from keepline.schemas.status import Reason
 
     reasons = [each.name for each in Reason if 0 < each < Reason.DUPLICATE]
@@ -52,11 +59,13 @@ def redrive(
     if repaired and (reason or since or until):
         message = "--repaired sends what its lines name: leave out --reason, --since and --until"
         raise typer.BadParameter(message)
-    place = settings.load({"bootstrap_servers": bootstrap_servers}, config=config)
+    flags = {"bootstrap_servers": bootstrap_servers, "registry_url": registry_url, "registry": registry, "writer_schemas": writer_schemas}
+    place = settings.load(flags, config=config)
     wish = work.Wish(
         servers=place.bootstrap_servers, dead_letters=dead_letters or f"{place.output_prefix}.dead-letters", topic=topic,
         reasons=frozenset(reason or []), since=_time(since), until=_time(until), dry_run=dry_run, force=force, settle=settle, export=export,
-        repaired=repaired, batch=batch, currency=place.currency, kafka=work.properties(kafka or []),
+        repaired=repaired, batch=batch, currency=place.currency, kafka=work.properties(of_job(place.kafka, kafka)),
+        writer_schemas=place.writer_schemas, registry_url=place.registry_url, registry=place.registry,
     )  # fmt: skip
     with counted(f"reading {wish.dead_letters}", quiet=as_json) as progress:
         outcome = work.redrive(wish, progress)

@@ -2,38 +2,53 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
+import io
 import json
 import random
 import subprocess
 import time
 import uuid
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import fastavro
 import pytest
 from confluent_kafka import Consumer, Message, Producer, TopicPartition
 
 from keepline.jobs.stack.kafka import EmbeddedKafka
+from keepline.jobs.stack.registry import EmbeddedRegistry
 from keepline.jobs.tail import messages
+from keepline.schemas.catalog import event_type
 from keepline.schemas.encode import Ok, encode
-from keepline.schemas.packed import MAX_VALUE
+from keepline.schemas.framing import fingerprint, pack, pack_confluent
+from keepline.schemas.packed import DEAD_LETTERS, MAX_VALUE
 from keepline.schemas.records import from_record
 from tests.cli.conftest import Command, keepline
+from tests.operators.test_schema_ids import FOREIGN, SUBJECT, Shell
 from tests.whole.support import KEEPLINE, environment
 
 __all__ = ["keepline"]
 
 TIME = 1_750_000_000_000
 CALL: dict[str, Any] = {"type": "Call", "customer_id": "c1", "event_id": "e1", "event_time": TIME, "duration_s": 60.0}
+WHOLE = CALL | {"direction": "INCOMING", "outcome": "DROPPED", "roaming": True}
 
 
 def event(**fields: Any) -> bytes:
     framed = encode(CALL | fields)
     assert isinstance(framed, Ok)
     return framed.value
+
+
+def body(schema: dict[str, Any], record: dict[str, Any]) -> bytes:
+    """The record's Avro binary, by another writer than ours."""
+    buffer = io.BytesIO()
+    fastavro.schemaless_writer(buffer, schema, record)
+    return buffer.getvalue()
 
 
 def letter(value: bytes, reason: str, key: bytes = b"c1", topic: str = "", length: int = 0) -> dict[str, Any]:
@@ -189,6 +204,104 @@ def test_letters_repaired_by_hand(keepline: Command, kafka: EmbeddedKafka, tmp_p
         (f"{at}0", b"c1", TIME): 1, (f"{at}3", b"c1", TIME): 1, (f"{at}4", b"c9", TIME): 2, (f"{place.letters}-1-0", b"c1", TIME): 1,
     }  # fmt: skip
     assert keepline(*place.arguments, "--json", "--dry-run").json["left"] == {"MALFORMED": 2}
+
+
+@pytest.fixture
+def registry() -> Iterator[EmbeddedRegistry]:
+    with EmbeddedRegistry() as registry:
+        yield registry
+
+
+def test_letters_of_unknown_schemas_are_sent_once_these_are_known(
+    keepline: Command, place: Place, registry: EmbeddedRegistry, tmp_path: Path
+) -> None:
+    """What the job refused, it takes: a schema id that is registered now, and a fingerprint that `writer_schemas` names now."""
+    one, two = (body(FOREIGN, WHOLE | {"customer_id": "c", "event_id": name, "tags": {"k": "v"}}) for name in ("one", "two"))
+    job = Shell(registry.url)
+    job.load([pack_confluent(one, 1), pack(two, fingerprint(FOREIGN))])
+    assert job.run()
+    refused = job.records(DEAD_LETTERS)
+    assert [each["reason"] for each in refused] == ["UNKNOWN_SCHEMA"] * 2
+    place.put(*refused)
+    alone = keepline(*place.arguments, "--json").json
+    assert (alone["sent"], alone["left"]) == (0, {"UNKNOWN_SCHEMA": 2})
+    assert "schema id 1 is unknown: no schema registry is configured" in alone["examples"][0]
+    early = keepline(*place.arguments, "--registry-url", registry.url, "--json").json
+    assert (early["sent"], early["left"]) == (0, {"UNKNOWN_SCHEMA": 2})
+    assert f"schema id 1 is unknown: the schema registry at {registry.url} does not know it" in early["examples"][0]
+    assert registry.register(SUBJECT, FOREIGN) == 1
+    done = keepline(*place.arguments, "--registry-url", registry.url, "--json").json
+    assert (done["sent"], done["left"]) == (1, {"UNKNOWN_SCHEMA": 1})
+    (tmp_path / "call.avsc").write_text(json.dumps(FOREIGN))
+    config = tmp_path / "job.toml"
+    config.write_text(f'registry_url = "{registry.url}"\nwriter_schemas = ["{tmp_path}"]\n')
+    assert keepline(*place.arguments, "--config", config, "--json").json["sent"] == 1
+    later = Shell(registry.url, writer_schemas=(FOREIGN,))
+    later.load([message.value() for message in place.sent()])
+    assert later.run()
+    assert (later.scored(), later.messages()) == (["one", "two"], [])
+
+
+def test_a_registry_that_does_not_answer_stops_it(keepline: Command, place: Place, registry: EmbeddedRegistry, tmp_path: Path) -> None:
+    """The sound letter before goes with its transaction: not sent, not settled, and its readers do not wait."""
+    number = registry.register(SUBJECT, FOREIGN)
+    numbered = pack_confluent(body(FOREIGN, WHOLE | {"tags": {}}), number)
+    place.put(letter(event(), "KEY_MISMATCH"), letter(numbered, "UNKNOWN_SCHEMA"))
+    registry.stop()
+    file = tmp_path / "letters.jsonl"
+    for flags in ([], ["--dry-run"], ["--export", file]):
+        done = keepline(*place.arguments, "--registry-url", registry.url, *flags)
+        assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)
+        assert f"error: no answer from the schema registry at {registry.url} to schema id {number} (" in done.err
+        assert "start it, or correct registry_url" in done.err
+        assert ("nothing of the last transaction was sent" in done.err) == (not flags)
+    assert not file.exists(), "half an export would pass for a whole one"
+    other = Producer({"bootstrap.servers": place.kafka.bootstrap_servers})
+    other.produce(place.target, b"behind it")
+    other.flush(10)
+    assert [message.value() for message in place.sent()] == [b"behind it"]
+    registry.start()
+    registry.failing = True
+    assert "HTTP 500" in keepline(*place.arguments, "--registry-url", registry.url).err
+    registry.failing = False
+    assert keepline(*place.arguments, "--registry-url", registry.url, "--json").json["sent"] == 2
+    assert [message.value() for message in place.sent()] == [b"behind it", event(), numbered]
+
+
+def test_an_export_reads_whatever_schema_is_known(keepline: Command, place: Place, registry: EmbeddedRegistry, tmp_path: Path) -> None:
+    consent = copy.deepcopy(event_type("Consent").schema)
+    next(each["type"]["symbols"] for each in consent["fields"] if each["name"] == "channel").append("FAX")
+    short = FOREIGN | {"fields": [each for each in FOREIGN["fields"] if each["name"] != "outcome"]}
+    asked = {name: CALL[name] for name in ("customer_id", "event_id", "event_time")} | {
+        "purpose": "MARKETING", "channel": "FAX", "status": "DENIED", "time_zone": "Europe/Athens",
+    }  # fmt: skip
+    calls, consents, own = (
+        registry.register(subject, schema) for subject, schema in (("a", short), ("b", consent), ("c", event_type("Call").schema))
+    )
+    unended = body(short, WHOLE | {"duration_s": float("nan"), "tags": {"k": "v"}})
+    place.put(
+        letter(pack_confluent(unended, calls), "UNKNOWN_SCHEMA"), letter(pack_confluent(body(consent, asked), consents), "UNKNOWN_SCHEMA"),
+        letter(pack_confluent(event()[10:-3], own), "MALFORMED"), letter(pack_confluent(unended, 99), "UNKNOWN_SCHEMA"),
+        letter(pack_confluent(unended[:-3], calls), "MALFORMED"),
+    )  # fmt: skip
+    file = tmp_path / "letters.jsonl"
+    assert keepline(*place.arguments, "--registry-url", registry.url, "--export", file).code == 0
+    lines = [json.loads(line) for line in file.read_text().splitlines()]
+    assert [("event" in line, "value" in line) for line in lines] == [
+        (True, False),
+        (True, False),
+        (True, True),
+        (False, True),
+        (False, True),
+    ]
+    assert lines[0]["event"] == WHOLE | {"duration_s": "nan", "outcome": "COMPLETED"}, "a field that the writer lacks has its default"
+    assert lines[1]["event"] == {"type": "Consent"} | asked
+    assert list(lines[2]["event"]) == ["type", "customer_id", "event_id", "event_time", "direction"]
+    lines[0]["event"]["duration_s"] = 3.0
+    file.write_text(json.dumps(lines[0]) + "\n" + json.dumps(lines[1]))
+    done = keepline(*place.arguments, "--repaired", file, "--json")
+    assert (done.json["sent"], done.err.count("\n")) == (1, 1)
+    assert f'{file}:2: INVALID_FIELD: Consent.channel is "FAX": expected one of SMS, EMAIL, PUSH, CALL, ALL' in done.err
 
 
 def test_an_export_overwrites_nothing(keepline: Command, place: Place, tmp_path: Path) -> None:
