@@ -21,6 +21,7 @@ class Result(NamedTuple):
 
     @property
     def json(self) -> Any:
+        assert self.out, f"exit code {self.code}, and nothing but: {self.err}"
         return json.loads(self.out)
 
 
