@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+from confluent_kafka import KafkaError as ClientError
 
 from keepline.jobs.deadletters import Letter, exported, letters
 from keepline.jobs.judge import Judge
@@ -32,6 +33,7 @@ TIMEOUT_SECONDS = 60
 MAX_BYTES = 8 << 20
 """Bytes of events in one transaction, however many letters it may hold."""
 HEADER = "redriven_from"
+MOVING = (ClientError.NOT_COORDINATOR, ClientError.COORDINATOR_NOT_AVAILABLE, ClientError.COORDINATOR_LOAD_IN_PROGRESS)
 AGAIN = "nothing of the last transaction was sent. Run it again: what was sent is remembered"
 
 
@@ -178,15 +180,26 @@ class Redrive:
     def _memory(self) -> list[tuple[TopicPartition, int]]:
         """Loads what is settled; where to start, and where each partition ends."""
         topic = self._wish.dead_letters
-        committed = self._consumer.committed([TopicPartition(topic, number) for number in self._places], TIMEOUT_SECONDS)
         starts = []
-        for found in committed:
+        for found in self._committed():
             low, high = self._consumer.get_watermark_offsets(TopicPartition(topic, found.partition), TIMEOUT_SECONDS)
             settled = Settled.loads(found.metadata or "" if found.offset >= 0 else "", self._where(found.partition))
             self._settled[found.partition] = settled
             self._known[found.partition], self._lows[found.partition] = settled.flips, low
             starts.append((TopicPartition(topic, found.partition, max(low, settled.flips[0])), high))
         return starts
+
+    def _committed(self) -> list[TopicPartition]:
+        """The group's offsets. Which broker coordinates a group is not settled at once on a fresh cluster, or one that moves it."""
+        wanted = [TopicPartition(self._wish.dead_letters, number) for number in self._places]
+        end = time.monotonic() + TIMEOUT_SECONDS
+        while True:
+            try:
+                return list(self._consumer.committed(wanted, TIMEOUT_SECONDS))
+            except KafkaException as error:
+                if error.args[0].code() not in MOVING or time.monotonic() > end:
+                    raise
+            time.sleep(0.2)
 
     def _where(self, partition: int) -> str:
         return f"group {self._group}, {self._wish.dead_letters}-{partition}"
