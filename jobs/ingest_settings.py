@@ -11,7 +11,8 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, field_validator
 
-from keepline.jobs.settings import TOPIC, JobSettings
+from keepline.jobs.settings import JobSettings
+from keepline.schemas.topics import TOPIC
 
 
 class IngestSettings(JobSettings):
@@ -33,3 +34,9 @@ class IngestSettings(JobSettings):
             msg = "expected a topic name of letters, digits, dots, dashes or underscores"
             raise ValueError(msg)
         return value
+
+    def reads(self) -> tuple[tuple[str, ...], str]:
+        """The topics of the mapping; MappingError where it cannot be used."""
+        from keepline.jobs.mapping.load import load
+
+        return load(self.mapping).topics, self.start

@@ -96,7 +96,7 @@ class RetentionJob:
 
         sinks: list[Sink] = [to_kafka, to_redis] if settings.redis_url else [to_kafka]
         conf = configuration(settings)
-        conf.set_string("pipeline.global-job-parameters", ",".join(f"{key}:{value}" for key, value in labels(spec).items()))
+        set_labels(conf, f"{spec.manifest['model_id']}/{spec.manifest['version']}")
         return cls(source, sinks, spec, options, name=settings.job_name, configuration=conf, parallelism=settings.parallelism)
 
     def build(self, env: StreamExecutionEnvironment) -> DataStream:
@@ -126,14 +126,12 @@ def execute(settings: RetentionSettings) -> None:
     RetentionJob.from_settings(settings).execute()
 
 
-def labels(spec: OperatorSpec) -> dict[str, str]:
-    """What Flink shows with the job, and `keepline status` reads: which model and which code it is."""
-    model = f"{spec.manifest['model_id']}/{spec.manifest['version']}"
-    return {
-        "keepline.version": version("keepline"),
-        "keepline.model": re.sub(r"[^\w./-]", "_", model),  # the list they travel in has its own signs
-        "keepline.code": code_hash(),
-    }
+def set_labels(conf: Configuration, model: str = "") -> None:
+    """What Flink shows with the job, and `keepline status` reads: which code it is, and which model, if any."""
+    labels = {"keepline.version": version("keepline"), "keepline.code": code_hash()}
+    if model:
+        labels["keepline.model"] = re.sub(r"[^\w./-]", "_", model)  # the list they travel in has its own signs
+    conf.set_string("pipeline.global-job-parameters", ",".join(f"{key}:{value}" for key, value in labels.items()))
 
 
 def meter_key(settings: RetentionSettings) -> str:

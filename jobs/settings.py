@@ -24,6 +24,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from keepline.jobs import references
 from keepline.jobs.durations import parse_ms
 from keepline.schemas.errors import KeeplineError
+from keepline.schemas.topics import TOPIC
 
 PREFIX = "KEEPLINE_"
 NOT_SETTINGS = frozenset(
@@ -40,7 +41,6 @@ PROPERTIES = ("kafka", "registry", "flink")
 """Settings that pass a client's own properties through."""
 URLS = ("redis_url", "registry_url")
 SERVER = re.compile(r"[^\s,]+:\d{1,5}", re.ASCII)
-TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}", re.ASCII)
 
 
 class SettingsError(KeeplineError):
@@ -118,6 +118,10 @@ class JobSettings(BaseModel):
             raise ValueError(msg)
         return value
 
+    def reads(self) -> tuple[tuple[str, ...], str]:
+        """The input topics, and where reading begins without a state: committed, earliest or latest."""
+        raise NotImplementedError
+
     def shown(self) -> dict[str, Any]:
         """The settings for people and logs, secrets masked."""
         values = {name: mask_url(value) if isinstance(value, str) else value for name, value in self.model_dump(mode="json").items()}
@@ -170,6 +174,10 @@ class RetentionSettings(JobSettings):
             msg = 'expected redis://user:password@host:port/db (rediss:// with TLS), or "" for none'
             raise ValueError(msg)
         return value
+
+    def reads(self) -> tuple[tuple[str, ...], str]:
+        """The topics, from their beginning."""
+        return self.topics, "earliest"
 
 
 DURATIONS = frozenset(

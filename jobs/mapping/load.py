@@ -20,8 +20,8 @@ from keepline.jobs.mapping.document import Document, Entry, MappingError, kind, 
 from keepline.jobs.mapping.fields import FieldCompiler, Read
 from keepline.jobs.mapping.readers import FORMATS, parse_schema
 from keepline.jobs.mapping.source import Event, Source, UsedPath
-from keepline.jobs.settings import TOPIC
 from keepline.schemas.catalog import EVENT_TYPES, MISSING, EventType
+from keepline.schemas.topics import TOPIC
 
 VERSION = 1
 TOP = ("version", "unmatched", "sources")
