@@ -61,22 +61,16 @@ _add(app, "demo", demo.demo, "The whole job on real components; begin here.")
 _run = _group("run", "Run a job: keepline run retention --help")
 _add(_run, "retention", run.retention, "Score customers as their events arrive.")
 _add(_run, "ingest", ingest.ingest, "Map foreign topics to canonical events.")
-_add(
-    _group("submit", "Send a job to a Flink cluster: keepline submit retention --help"),
-    "retention",
-    submit.retention,
-    "Score customers as their events arrive.",
-)
+_submit = _group("submit", "Send a job to a Flink cluster: keepline submit retention --help")
+_add(_submit, "retention", submit.submit_retention, "Score customers as their events arrive.")
+_add(_submit, "ingest", submit.submit_ingest, "Map foreign topics to canonical events.")
 _add(app, "conf", conf.conf, "Print Flink's config.yaml for a purpose.")
 _add(app, "status", status.status, "The jobs of a Flink cluster.")
 _add(app, "savepoint", stop.savepoint, "Save a job's state, and let it go on.")
 _add(app, "stop", stop.stop, "Stop a job with a savepoint.")
-_add(
-    _group("restore", "Start a job from a savepoint, with new settings or code: keepline restore retention --help"),
-    "retention",
-    submit.restore_retention,
-    "The retention job, from where it was.",
-)
+_restore = _group("restore", "Start a job from a savepoint, with new settings or code: keepline restore retention --help")
+_add(_restore, "retention", submit.restore_retention, "The retention job, from where it was.")
+_add(_restore, "ingest", submit.restore_ingest, "The ingest job, from where it was.")
 _add(_group("train", "Train a model: keepline train churn --help"), "churn", train.train, "Train and validate a churn model.")
 _add(app, "predict", predict.predict, "Score a file of features with a trained model.")
 _mapping = _group("mapping", "The file that maps foreign records: keepline mapping check --help")

@@ -8,24 +8,29 @@ from typing import Annotated, Any
 
 import typer
 
-from keepline.jobs.cli import run
+from keepline.jobs.cli import ingest, run
 from keepline.jobs.cli.flags import FLINK_URL, AsJson, FlinkUrl, with_settings_of
 
 LOCAL = ("show", "rest_port", "metrics_port")
 """Flags of `keepline run` that mean nothing on a cluster."""
+DRY = (*LOCAL, "dry_run", "samples", "oldest")
+Source = Annotated[str, typer.Argument(metavar="JOB|URI|latest", help="What to go on from: a job's name or id, a URI, or latest.")]
+Restore = Annotated[str | None, typer.Option(help="Where to go on: latest, or the URI of a checkpoint or savepoint.")]
+Stop = Annotated[bool, typer.Option("--stop", help="Stop the job first, with a savepoint, if it is live.")]
 AllowLost = Annotated[bool, typer.Option("--allow-lost-state", help="Accept that state of an operator that is gone is left behind.")]
 Wait = Annotated[float, typer.Option(min=0, help="Seconds to wait until all tasks run; 0 does not wait.")]
+Config = Annotated[Path | None, typer.Option(help="Settings file. [default: keepline.toml, where there is one]")]
 
 
 @with_settings_of(run.retention, LOCAL)
-def retention(
+def submit_retention(
     flink_url: FlinkUrl = FLINK_URL,
-    restore: Annotated[str | None, typer.Option(help="Where to go on: latest, or the URI of a checkpoint or savepoint.")] = None,
+    restore: Restore = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Start without state though the job ran before: read everything again.")] = False,
     allow_lost_state: AllowLost = False,
     wait: Wait = 300.0,
     as_json: AsJson = False,
-    config: Annotated[Path | None, typer.Option(help="Settings file. [default: keepline.toml, where there is one]")] = None,
+    config: Config = None,
     **flags: Any,
 ) -> None:
     """Send the retention job to a Flink cluster, and wait until all its tasks run.
@@ -35,21 +40,42 @@ def retention(
 
     Example: keepline submit retention --flink-url http://localhost:8081 --bootstrap-servers localhost:9092
     """
-    from keepline.jobs import settings
-
-    wanted = settings.load({**flags, "restore": restore}, config=config)
+    wanted = _settings("retention", {**flags, "restore": restore}, config)
     _start("retention", wanted, flink_url, fresh=fresh, allow_lost_state=allow_lost_state, wait=wait, as_json=as_json)
+
+
+@with_settings_of(ingest.ingest, DRY)
+def submit_ingest(
+    flink_url: FlinkUrl = FLINK_URL,
+    restore: Restore = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Start without state though the job ran before: where --start says.")] = False,
+    allow_lost_state: AllowLost = False,
+    wait: Wait = 300.0,
+    as_json: AsJson = False,
+    config: Config = None,
+    **flags: Any,
+) -> None:
+    """Send the ingest job to a Flink cluster, and wait until all its tasks run.
+
+    Takes the settings of `keepline run ingest`. The mapping travels with the job, with the schemas that it names: the cluster needs no
+    file of it. Refuses a second live job of the same name; and a start without state where the job ran before, unless --restore or --fresh
+    says what is meant.
+
+    Example: keepline submit ingest --mapping cdr.yaml --flink-url http://localhost:8081 --bootstrap-servers localhost:9092
+    """
+    wanted = _settings("ingest", {**flags, "restore": restore}, config)
+    _start("ingest", wanted, flink_url, fresh=fresh, allow_lost_state=allow_lost_state, wait=wait, as_json=as_json)
 
 
 @with_settings_of(run.retention, LOCAL)
 def restore_retention(
-    source: Annotated[str, typer.Argument(metavar="JOB|URI|latest", help="What to go on from: a job's name or id, a URI, or latest.")],
+    source: Source,
     flink_url: FlinkUrl = FLINK_URL,
-    stop: Annotated[bool, typer.Option("--stop", help="Stop the job first, with a savepoint, if it is live.")] = False,
+    stop: Stop = False,
     allow_lost_state: AllowLost = False,
     wait: Wait = 300.0,
     as_json: AsJson = False,
-    config: Annotated[Path | None, typer.Option(help="Settings file. [default: keepline.toml, where there is one]")] = None,
+    config: Config = None,
     **flags: Any,
 ) -> None:
     """Start the retention job from a savepoint or checkpoint, with what the settings and the code are now.
@@ -59,14 +85,47 @@ def restore_retention(
 
     Example: keepline restore retention keepline-retention --stop --parallelism 2
     """
-    from keepline.jobs import settings
+    wanted = _settings("retention", {**flags, "restore": source}, config)
+    _restore("retention", wanted, flink_url, stop=stop, allow_lost_state=allow_lost_state, wait=wait, as_json=as_json)
+
+
+@with_settings_of(ingest.ingest, DRY)
+def restore_ingest(
+    source: Source,
+    flink_url: FlinkUrl = FLINK_URL,
+    stop: Stop = False,
+    allow_lost_state: AllowLost = False,
+    wait: Wait = 300.0,
+    as_json: AsJson = False,
+    config: Config = None,
+    **flags: Any,
+) -> None:
+    """Start the ingest job from a savepoint or checkpoint, with what the mapping, the settings and the code are now.
+
+    This is how a job gets a changed mapping: with --stop in one step, no record lost or mapped twice. The settings come from the same
+    places as ever (flags, environment, keepline.toml); nothing is taken over from the job before.
+
+    Example: keepline restore ingest keepline-ingest --stop --mapping cdr.yaml
+    """
+    wanted = _settings("ingest", {**flags, "restore": source}, config)
+    _restore("ingest", wanted, flink_url, stop=stop, allow_lost_state=allow_lost_state, wait=wait, as_json=as_json)
+
+
+def _settings(kind: str, flags: dict[str, Any], config: Path | None) -> Any:
+    from keepline.jobs.cluster.kinds import settings_class
+    from keepline.jobs.settings import load_as
+
+    return load_as(settings_class(kind), flags, config=config)
+
+
+def _restore(kind: str, wanted: Any, flink_url: str, *, stop: bool, allow_lost_state: bool, wait: float, as_json: bool) -> None:
     from keepline.jobs.cluster.rest import ClusterError, FlinkRest
 
-    wanted = settings.load({**flags, "restore": source}, config=config)
+    source = wanted.restore
     if "://" not in source and not source.startswith("file:") and source != "latest":
-        wanted = wanted.model_copy(update={"restore": _state_of(FlinkRest(flink_url), source, wanted, stop=stop)})
+        wanted = wanted.model_copy(update={"restore": _state_of(FlinkRest(flink_url), kind, wanted, stop=stop)})
     try:
-        _start("retention", wanted, flink_url, allow_lost_state=allow_lost_state, wait=wait, as_json=as_json)
+        _start(kind, wanted, flink_url, allow_lost_state=allow_lost_state, wait=wait, as_json=as_json)
     except ClusterError as error:
         msg = f"{error}\nNothing is lost: the state to go on from is {wanted.restore}"
         raise ClusterError(msg) from None
@@ -76,14 +135,14 @@ def _say(as_json: bool) -> Callable[[str], None]:
     return (lambda _: None) if as_json else lambda line: typer.echo(line, err=True)
 
 
-def _state_of(rest: Any, named: str, wanted: Any, *, stop: bool) -> str:
-    """URI of a job's state: a savepoint taken now if it is live, else the newest there is."""
+def _state_of(rest: Any, kind: str, wanted: Any, *, stop: bool) -> str:
+    """URI of the state of the job that `restore` names: a savepoint taken now if it is live, else the newest there is."""
     from keepline.jobs.cluster.named import find
     from keepline.jobs.cluster.rest import ENDED, ClusterError
     from keepline.jobs.cluster.snapshots import folder_of, newest
     from keepline.jobs.cluster.submit import folders, prepare
 
-    job = find(rest, named, ended=True)
+    job = find(rest, wanted.restore, ended=True)
     if job["name"] != wanted.job_name:
         msg = f"job {job['name']!r} would go on as {wanted.job_name!r}: add --job-name {job['name']}; to split a job in two, give a URI"
         raise ClusterError(msg)
@@ -91,7 +150,7 @@ def _state_of(rest: Any, named: str, wanted: Any, *, stop: bool) -> str:
         if not stop:
             msg = f"job {job['name']!r} is {job['state']}: add --stop to stop it with a savepoint first, or give the URI of a savepoint"
             raise ClusterError(msg)
-        prepare("retention", wanted)  # before anything is stopped
+        prepare(kind, wanted)  # before anything is stopped
         directory = folder_of(folders(rest, wanted)[1], job["name"])
         return str(rest.stop(job["jid"], directory))
     found = newest(rest, job["name"], [folder_of(base, job["name"]) for base in folders(rest, wanted)])

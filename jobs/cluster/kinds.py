@@ -14,6 +14,11 @@ KINDS = {
         "keepline.jobs.operator_spec:operator_spec",
         "keepline.jobs.retention:execute",
     ),
+    "ingest": (
+        "keepline.jobs.ingest_settings:IngestSettings",
+        "keepline.jobs.ingest_spec:ingest_spec",
+        "keepline.jobs.ingest:execute",
+    ),
 }
 """The settings' class; `check(settings)`, which raises what can be told without Flink; `execute(settings)`, which submits the job."""
 
@@ -26,11 +31,16 @@ def _named(kind: str, place: int) -> Any:
     return getattr(import_module(module), name)
 
 
+def settings_class(kind: str) -> Any:
+    """The class of a job's settings."""
+    return _named(kind, 0)
+
+
 def settings_of(kind: str, path: Path) -> Any:
     """The settings of a job from a file alone."""
     from keepline.jobs.settings import load_as
 
-    return load_as(_named(kind, 0), {}, environment={}, config=path)
+    return load_as(settings_class(kind), {}, environment={}, config=path)
 
 
 def checked(kind: str, settings: Any) -> None:
@@ -41,3 +51,16 @@ def checked(kind: str, settings: Any) -> None:
 def execute(kind: str, settings: Any) -> None:
     """Submits the job to the Flink whose client runs this process."""
     _named(kind, 2)(settings)
+
+
+FRESH = {
+    "earliest": "--fresh to read everything from the beginning again, which puts out everything again",
+    "committed": "--fresh to go on from the consumer group's offsets without it, which can lose what a killed job had not committed",
+    "latest": "--fresh to pass over what the topics hold, and to read what comes from now on",
+}
+"""What a start without state does, by where reading begins."""
+
+
+def fresh(settings: Any) -> str:
+    """What --fresh means for this job."""
+    return FRESH[settings.reads()[1]]

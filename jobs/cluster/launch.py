@@ -13,7 +13,7 @@ from typing import Any
 
 from py4j.protocol import Py4JJavaError
 
-from keepline.jobs.cluster.kinds import execute, settings_of
+from keepline.jobs.cluster.kinds import execute, fresh, settings_of
 from keepline.operators.kafka_check import committed_offsets
 from keepline.schemas.errors import KeeplineError
 
@@ -25,13 +25,16 @@ class AlreadyReadError(KeeplineError):
 
 
 def refuse_if_committed(settings: Any) -> None:
-    """Raises AlreadyReadError where the job's consumer group has committed offsets in its input topics."""
-    found = committed_offsets(settings.bootstrap_servers, settings.job_name, settings.topics, settings.kafka)
+    """Raises AlreadyReadError where the job's consumer group has committed offsets in its input topics, and the job would not heed them."""
+    topics, start = settings.reads()
+    if start == "committed":
+        return
+    found = committed_offsets(settings.bootstrap_servers, settings.job_name, topics, settings.kafka)
     if found:
         where = ", ".join(f"{topic} (up to offset {offset})" for topic, offset in sorted(found.items()))
         msg = (
             f"job {settings.job_name!r} ran before: its consumer group has read {where}, but no checkpoint or savepoint of it was found. "
-            "Give --restore URI to go on from one, or --fresh to read everything from the beginning again, which puts out everything again"
+            f"Give --restore URI to go on from one, or {fresh(settings)}"
         )
         raise AlreadyReadError(msg)
 

@@ -19,7 +19,7 @@ from typing import Any
 
 from keepline.jobs.cluster import launch
 from keepline.jobs.cluster.client import address, flink_run
-from keepline.jobs.cluster.kinds import checked, settings_of
+from keepline.jobs.cluster.kinds import checked, fresh, settings_of
 from keepline.jobs.cluster.named import live
 from keepline.jobs.cluster.rest import ENDED, ClusterError, FlinkRest
 from keepline.jobs.cluster.snapshots import folder_of, newest
@@ -86,18 +86,20 @@ def source_of_state(rest: FlinkRest, request: Request) -> str:
     if known is not None:
         msg = (
             f"job {name!r} ran before, and {known.uri} holds its state: give --restore latest to go on from there, --restore URI for "
-            "another state, or --fresh to read everything from the beginning again, which puts out everything again"
+            f"another state, or {fresh(request.settings)}"
         )
         raise ClusterError(msg)
     return ""
 
 
-def refuse_beside(rest: FlinkRest, job_name: str) -> None:
+def refuse_beside(rest: FlinkRest, settings: Any) -> None:
     """Raises ClusterError where a job of this name is live."""
+    job_name = settings.job_name
+    more = " and --output-prefix" if hasattr(settings, "output_prefix") else ""
     for job in live(rest, job_name):
         msg = (
             f"job {job_name!r} is {job['state']} on {rest.url} ({job['jid']}): two jobs of one name would fence each other's transactions. "
-            f"Stop it first (keepline stop {job_name}), or give this one another --job-name and --output-prefix"
+            f"Stop it first (keepline stop {job_name}), or give this one another --job-name{more}"
         )
         raise ClusterError(msg)
 
@@ -110,7 +112,7 @@ def prepare(kind: str, settings: Any) -> None:
 def submit(rest: FlinkRest, request: Request, say: Say = lambda _: None) -> Submitted:
     """Submits; returns when the cluster has taken the job. Raises KeeplineError with what to do, also for what the job itself refuses."""
     prepare(request.kind, request.settings)
-    refuse_beside(rest, request.settings.job_name)
+    refuse_beside(rest, request.settings)
     state = source_of_state(rest, request)
     checkpoints, savepoints = folders(rest, request.settings)
     settings = absolute(request.settings).model_copy(update={"restore": state, "checkpoint_dir": checkpoints})

@@ -12,7 +12,7 @@ from keepline.jobs.cluster import client, kinds, snapshots
 from keepline.jobs.cluster.rest import ClusterError, FlinkRest
 from keepline.jobs.cluster.submit import absolute, as_toml, reason
 from keepline.jobs.ingest_settings import IngestSettings
-from keepline.jobs.settings import RetentionSettings, load_as
+from keepline.jobs.settings import RetentionSettings
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ def test_settings_of_a_job_with_its_own_table_survive(tmp_path: Path) -> None:
     settings = IngestSettings(mapping=Path("/m.yaml"), kafka={"a.b": "c"}, registry_url="http://r:1", checkpoint_interval=500)
     file = tmp_path / "settings.toml"
     file.write_text(as_toml(settings), encoding="utf-8")
-    assert load_as(IngestSettings, {}, environment={}, config=file) == settings
+    assert kinds.settings_of("ingest", file) == settings
 
 
 def test_paths_are_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

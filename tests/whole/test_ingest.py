@@ -1,4 +1,4 @@
-"""The ingest job on real Kafka and Flink: foreign JSON and Avro to canonical events, exactly once, through killed TaskManagers.
+"""The ingest job on real Kafka and Flink: foreign JSON and Avro to canonical events, exactly once, through killed TaskManagers and stops.
 
 The foreign records are made from canonical events, so what has to come out is known without the mapper.
 """
@@ -22,6 +22,7 @@ from keepline.jobs.stack.kafka import EmbeddedKafka
 from keepline.jobs.stack.ports import free_ports
 from keepline.jobs.stack.registry import EmbeddedRegistry
 from keepline.jobs.tail import messages
+from keepline.operators.code import code_hash
 from keepline.operators.spec import CHANNELS
 from keepline.schemas.encode import Ok, encode
 from keepline.schemas.framing import pack_confluent
@@ -30,6 +31,7 @@ from tests.whole.foreign import JSON_TYPES, MAPPING, SCHEMA, TYPES, avro_bytes, 
 from tests.whole.history import START, Crowd, Event, Sent
 from tests.whole.support import command, drained, send, wait
 from tests.whole.test_cluster import running
+from tests.whole.test_commands import commands
 
 pytestmark = pytest.mark.timeout(900)
 INGEST = ROOT / "jobs" / "ingest.py"
@@ -115,13 +117,13 @@ def replayed(events: Iterable[Event], model: Path, folder: Path) -> dict[str, li
 
 
 @pytest.mark.slow
-def test_exactly_once_through_killed_taskmanagers(
+def test_exactly_once_through_killed_taskmanagers_and_stops(
     flink: FlinkCluster, kafka: EmbeddedKafka, model: Path, name: str, tmp_path: Path
 ) -> None:
     events = telemetry(21)
     assert len(events) > 800
     file = created(kafka, tmp_path, name)
-    parts = [events[part * len(events) // 3 : (part + 1) * len(events) // 3] for part in range(3)]
+    parts = [events[part * len(events) // 4 : (part + 1) * len(events) // 4] for part in range(4)]
 
     def put(part: list[Event]) -> None:
         for topic, records in zip(("json", "avro"), as_sent(part), strict=True):
@@ -129,27 +131,52 @@ def test_exactly_once_through_killed_taskmanagers(
 
     bad = [Sent(0, b"\xffkey", value) for value, _, _ in BAD_JSON] + [Sent(1, None, value) for value in SKIPPED]
     broken = [Sent(1, b"k", b"\x00\x01"), Sent(0, b"k", avro_bytes({"sub": {"msisdn": "1"}, "id": "1", "at": 1, "kind": "PROBE"}))]
+
+    def all_read(job: str) -> None:
+        for topic in ("json", "avro"):
+            drained(kafka, flink.rest, job, f"{name}.{topic}", name, 180)
+
+    args = ("ingest", *flags(kafka, name, file))
     put(parts[0])
-    job = flink.submit(INGEST, *flags(kafka, name, file), "--parallelism", "2", parallelism=2)
-    with running(flink, job):
-        wait("a checkpoint", lambda: flink.rest.checkpoints(job)["counts"]["completed"] > 0)
-        send(kafka, f"{name}.json", bad)
-        send(kafka, f"{name}.avro", broken)
-        restored = flink.rest.checkpoints(job)["counts"]["restored"]
-        lost = flink.kill_taskmanager(0)
-        put(parts[1])  # while the job is down
-        wait("the loss noticed", lambda: lost not in flink.rest.taskmanagers(), 60)
-        flink.start_taskmanager(0)
-        wait("a restore", lambda: flink.rest.checkpoints(job)["counts"]["restored"] > restored, 120)
-        flink.rest.wait_running(job)
-        for topic in ("json", "avro"):
-            drained(kafka, flink.rest, job, f"{name}.{topic}", name, 180)
-    put(parts[2])
-    # Cancelled, and started again without a savepoint: it goes on from the offsets that the last checkpoint committed.
-    job = flink.submit(INGEST, *flags(kafka, name, file))
-    with running(flink, job):
-        for topic in ("json", "avro"):
-            drained(kafka, flink.rest, job, f"{name}.{topic}", name, 180)
+    with commands(flink, name) as keepline:
+        job = keepline.json("submit", *args, "--parallelism", "2")["job"]
+        with running(flink, job):
+            told = keepline.run("submit", *args, code=2)
+            assert f"job '{name}' is RUNNING on {flink.rest.url}" in told
+            assert "--output-prefix" not in told
+            aside = file.parent.rename(tmp_path.with_name(f"{tmp_path.name}-aside"))  # TaskManagers have no such files
+            wait("a checkpoint", lambda: flink.rest.checkpoints(job)["counts"]["completed"] > 0)
+            send(kafka, f"{name}.json", bad)
+            send(kafka, f"{name}.avro", broken)
+            restored = flink.rest.checkpoints(job)["counts"]["restored"]
+            lost = flink.kill_taskmanager(0)
+            put(parts[1])  # while the job is down
+            wait("the loss noticed", lambda: lost not in flink.rest.taskmanagers(), 60)
+            flink.start_taskmanager(0)
+            wait("a restore", lambda: flink.rest.checkpoints(job)["counts"]["restored"] > restored, 120)
+            flink.rest.wait_running(job)
+            all_read(job)
+            (shown,) = keepline.json("status", name)
+            assert (shown["state"], shown["parallelism"], shown["lag"], shown["code"]) == ("RUNNING", 2, 0, code_hash())
+            assert f"/savepoints/{name}/savepoint-" in keepline.json("savepoint", name)["savepoint"]
+            stopped = keepline.json("stop", name)
+            assert stopped["state"] == "FINISHED"
+        aside.rename(file.parent)
+        place = stopped["savepoint"].removeprefix("file:").lstrip("/")
+        told = keepline.run("submit", *args, code=2)
+        assert place in told
+        assert "--fresh to go on from the consumer group's offsets" in told
+        put(parts[2])
+        again = keepline.json("restore", "ingest", "latest", *args[1:])
+        assert again["restored"].endswith(place)
+        with running(flink, again["job"]):
+            all_read(again["job"])
+        # Cancelled, and started again without a state: it goes on from the offsets that the last checkpoint committed.
+        put(parts[3])
+        fresh = keepline.json("submit", *args, "--fresh")
+        assert fresh["restored"] is None
+        with running(flink, fresh["job"]):
+            all_read(fresh["job"])
     found = assert_ingested(kafka, name, events)
     letters = [to_record(message.value())[1] for message in committed(kafka, f"{name}.dead")]
     told = sorted((letter["value_length"], letter["reason"], letter["key"]) for letter in letters)
