@@ -58,6 +58,8 @@ class _Reader:
                 yield message
             elif trouble.code() == ClientError._PARTITION_EOF:
                 self._left.discard(message.partition())
+            elif trouble.code() == ClientError.GROUP_AUTHORIZATION_FAILED:
+                continue  # the client asks for its group's coordinator, but reads assigned partitions and needs none
             elif not (self._follow and trouble.code() in AWAY):
                 msg = f"{self._name}: {trouble.str()}"
                 raise KafkaError(msg)
