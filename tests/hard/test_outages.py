@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
+from keepline.jobs.cluster.rest import FlinkRest
 from keepline.jobs.settings import RetentionSettings
 from keepline.jobs.stack.flink import FlinkCluster
 from keepline.jobs.stack.java import ROOT
 from keepline.jobs.stack.kafka import EmbeddedKafka
 from keepline.jobs.stack.ports import free_ports
 from keepline.jobs.stack.redis import EmbeddedRedis
-from keepline.jobs.stack.rest import FlinkRest
 from tests.whole.history import whole_history
 from tests.whole.support import (
     assert_equal,

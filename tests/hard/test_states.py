@@ -15,10 +15,10 @@ import pytest
 
 from keepline.features.churn import CHURN
 from keepline.features.layout import MAGIC, lay_out
+from keepline.jobs.cluster.rest import ENDED
 from keepline.jobs.stack.flink import FlinkCluster
 from keepline.jobs.stack.java import ROOT
 from keepline.jobs.stack.kafka import EmbeddedKafka
-from keepline.jobs.stack.rest import ENDED
 from tests.whole.history import sent
 from tests.whole.support import send, topics, wait
 

@@ -16,10 +16,10 @@ from pathlib import Path
 from confluent_kafka import Producer
 from prometheus_client.parser import text_string_to_metric_families
 
+from keepline.jobs.cluster.rest import FlinkRest
 from keepline.jobs.stack.kafka import EmbeddedKafka
 from keepline.jobs.stack.ports import free_ports
 from keepline.jobs.stack.process import Child
-from keepline.jobs.stack.rest import FlinkRest
 from tests.whole.history import Sent, encoded, no_events, partition_of, strewn, whole_history
 from tests.whole.support import KEEPLINE, drained, environment, topics, wait
 

@@ -15,12 +15,12 @@ from typing import Any
 
 import pytest
 
+from keepline.jobs.cluster.rest import FlinkRest
 from keepline.jobs.confluent import subject_of
 from keepline.jobs.settings import RetentionSettings
 from keepline.jobs.stack.kafka import EmbeddedKafka
 from keepline.jobs.stack.ports import free_ports
 from keepline.jobs.stack.registry import EmbeddedRegistry
-from keepline.jobs.stack.rest import FlinkRest
 from keepline.schemas.catalog import EVENT_TYPES, event_type
 from keepline.schemas.framing import pack_confluent, unpack
 from tests.whole.history import Sent, whole_history
