@@ -19,12 +19,11 @@ from typing import Any
 from pyflink.common import Types, WatermarkStrategy
 from pyflink.datastream import DataStream, StreamExecutionEnvironment
 
+from keepline.jobs.execution import configuration, set_labels, submit
 from keepline.jobs.ingest_settings import IngestSettings
 from keepline.jobs.ingest_spec import ingest_spec
 from keepline.jobs.mapping.frames import DEAD_LETTERS, EVENTS
 from keepline.jobs.mapping.spec import MODULE, IngestSpec
-from keepline.jobs.retention import configuration, on_cluster, set_labels
-from keepline.jobs.stack.gateway import end_gateway, tie_gateway
 from keepline.operators import kafka
 from keepline.operators.carried import carried
 from keepline.operators.kafka_check import require_topics
@@ -50,19 +49,9 @@ def build(env: StreamExecutionEnvironment, settings: IngestSettings, spec: Inges
 def execute(settings: IngestSettings) -> Any:
     """Builds and submits the job; on a local Flink, waits for its end."""
     spec = ingest_spec(settings)  # what is wrong with it is told before a JVM starts
-    held = None if on_cluster() else tie_gateway()  # the JVM of a local run ends with this process
     conf = configuration(settings)
     set_labels(conf)
-    env = StreamExecutionEnvironment.get_execution_environment(conf)
-    env.set_parallelism(settings.parallelism)
-    build(env, settings, spec)
-    if on_cluster():
-        return env.execute_async(settings.job_name)  # a detached client must not touch the result
-    try:
-        return env.execute(settings.job_name)
-    finally:
-        if held is not None:
-            end_gateway(held)
+    return submit(conf, settings.parallelism, settings.job_name, lambda env: build(env, settings, spec))
 
 
 if __name__ == "__main__":

@@ -49,7 +49,7 @@ def main(records: str, progress: str, n: str, interval: str) -> None:
     from pyflink.datastream.connectors.number_seq import NumberSequenceSource
     from pyflink.java_gateway import get_gateway
 
-    from keepline.jobs.retention import configuration
+    from keepline.jobs.execution import configuration
     from keepline.jobs.settings import RetentionSettings
     from keepline.operators import stream
     from keepline.operators.kafka import watermarks

@@ -12,7 +12,8 @@ from contextlib import contextmanager
 import pytest
 from confluent_kafka.admin import AclBinding, AclBindingFilter, AdminClient
 
-from keepline.jobs.retention import RetentionJob, configuration
+from keepline.jobs.execution import configuration
+from keepline.jobs.retention import RetentionJob
 from keepline.jobs.settings import RetentionSettings
 from keepline.jobs.stack.kafka import EmbeddedKafka
 from keepline.jobs.stack.redis import EmbeddedRedis
