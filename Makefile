@@ -14,6 +14,7 @@ DEPS := $(STAMPS)/dependencies-$(call hash,requirements.lock)
 SELF := $(STAMPS)/package-$(call hash,pyproject.toml hatch_build.py)
 JAR := $(STAMPS)/jar-$(call hash,operators/jvm/pom.xml $(call FILES,operators/jvm/src/main))
 BROKER := $(STAMPS)/broker-$(call hash,operators/jvm/broker/pom.xml)
+ZOOKEEPER := $(STAMPS)/zookeeper-$(call hash,operators/jvm/zookeeper/pom.xml)
 CRD := $(STAMPS)/crd-$(call hash,docker/kubernetes/pom.xml)
 WARM := $(STAMPS)/kernels-$(call hash,$(shell grep -rlE '\bnjit\b' --include=*.py schemas features models operators jobs | LC_ALL=C sort))
 done = @mkdir -p $(STAMPS) && rm -f $(STAMPS)/$(1)-* && touch $@
@@ -25,7 +26,7 @@ help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-8s %s\n", $$1, $$2}'
 
 setup: ## the environment in .venv, the job's jar, a Kafka broker's jars (quick when nothing changed)
-	@$(MAKE) -s --no-print-directory -j3 $(SELF) $(JAR) $(BROKER) $(CRD)
+	@$(MAKE) -s --no-print-directory -j3 $(SELF) $(JAR) $(BROKER) $(ZOOKEEPER) $(CRD)
 	@$(MAKE) -s --no-print-directory $(WARM)
 
 demo: setup ## customers of a public data set scored and saved, live: Kafka, Flink, Redis (two minutes)
@@ -71,7 +72,7 @@ wheel: $(UV) ## dist/keepline-*.whl with the jar inside
 	@$(UV) build -q --wheel --out-dir dist .
 
 clean: ## remove everything that setup and the builds made
-	rm -rf .venv .uv dist build operators/jvm/target operators/jvm/broker/target docker/kubernetes/target .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf .venv .uv dist build operators/jvm/target operators/jvm/broker/target operators/jvm/zookeeper/target docker/kubernetes/target .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 	find schemas features models operators jobs tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(UV):
@@ -99,6 +100,11 @@ $(BROKER): | mvn
 	@echo "setup: a Kafka broker's jars"
 	@$(MVN) -f operators/jvm/broker/pom.xml package
 	$(call done,broker)
+
+$(ZOOKEEPER): | mvn
+	@echo "setup: a ZooKeeper server's jars"
+	@$(MVN) -f operators/jvm/zookeeper/pom.xml package
+	$(call done,zookeeper)
 
 $(CRD): | mvn
 	@echo "setup: the Kubernetes operator's definitions"

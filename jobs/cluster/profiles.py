@@ -10,6 +10,8 @@ from keepline.jobs.cluster.rest import ClusterError
 
 BASE = "config"
 PROFILES = ("low-latency", "throughput", "backfill")
+ADDITIONS = ("high-availability",)
+"""What goes with any profile."""
 
 
 def flat(nested: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
@@ -31,15 +33,18 @@ def settings_of(name: str) -> dict[str, str]:
     """The settings of one file of flink-conf/, by dotted name."""
     import yaml
 
-    if name not in (BASE, *PROFILES):
-        msg = f"no profile {name!r}; there are {', '.join(PROFILES)}, and {BASE} for none of them"
+    if name not in (BASE, *PROFILES, *ADDITIONS):
+        msg = f"no profile {name!r}; there are {', '.join(PROFILES)}, {BASE} for none of them, and {', '.join(ADDITIONS)} beside any"
         raise ClusterError(msg)
     return flat(yaml.safe_load((CONF / f"{name}.yaml").read_text(encoding="utf-8")))
 
 
-def whole(name: str) -> dict[str, str]:
-    """config.yaml with a profile's settings in place of its own."""
-    return settings_of(BASE) | (settings_of(name) if name != BASE else {})
+def whole(*names: str) -> dict[str, str]:
+    """config.yaml with the settings of a profile, and of what goes with it, in place of its own."""
+    found = settings_of(BASE)
+    for name in names:
+        found |= settings_of(name)
+    return found
 
 
 def job_settings(name: str) -> str:

@@ -30,6 +30,7 @@ class FlinkApplication(FlinkCluster):
         taskmanagers: how many to start, one slot each.
         settings: Flink settings that add to or replace flink-conf/config.yaml and the profile.
         profile: one of flink-conf/, such as "throughput".
+        zookeeper: as for FlinkCluster.
         folder: as for FlinkCluster.
         savepoint: URI of a savepoint or retained checkpoint to start from.
     """
@@ -41,11 +42,13 @@ class FlinkApplication(FlinkCluster):
         taskmanagers: int = 1,
         settings: Mapping[str, str] | None = None,
         profile: str | None = None,
+        zookeeper: str | None = None,
         folder: Path | None = None,
         savepoint: str = "",
     ) -> None:
         own = {"python.pythonpath": python_path(), "python.executable": sys.executable, "python.client.executable": sys.executable}
-        super().__init__(taskmanagers=taskmanagers, settings={**own, **(settings or {})}, profile=profile, folder=folder)
+        settings = {**own, **(settings or {})}
+        super().__init__(taskmanagers=taskmanagers, settings=settings, profile=profile, zookeeper=zookeeper, folder=folder)
         self._start_from = ["--fromSavepoint", savepoint] if savepoint else []
         self._arguments = ["-pyclientexec", sys.executable, "-py", str(script), *arguments]
 

@@ -34,6 +34,8 @@ class FlinkCluster:
         taskmanagers: how many to start, one slot each.
         settings: Flink settings that add to or replace flink-conf/config.yaml and the profile.
         profile: one of flink-conf/, such as "throughput".
+        zookeeper: host:port of a ZooKeeper, for high availability (flink-conf/high-availability.yaml): a killed JobManager's jobs are
+            taken up by the next one. The cluster's id is its folder, so several clusters can share a ZooKeeper.
         folder: for settings, logs, checkpoints; a temporary one, removed at the end, where not given.
 
     Attributes:
@@ -48,6 +50,7 @@ class FlinkCluster:
         taskmanagers: int = 1,
         settings: Mapping[str, str] | None = None,
         profile: str | None = None,
+        zookeeper: str | None = None,
         folder: Path | None = None,
     ) -> None:
         self._temporary = folder is None
@@ -70,6 +73,7 @@ class FlinkCluster:
             "io.tmp.dirs": str(self.folder / "tmp"),
             "execution.checkpointing.dir": self.checkpoints,
             "execution.checkpointing.savepoint-dir": self.savepoints,
+            **(self._high_availability(zookeeper) if zookeeper else {}),
             **(settings or {}),
         }
         self._jobmanager: Child | None = None
@@ -77,13 +81,21 @@ class FlinkCluster:
         self._starts = 0
         self.metrics: dict[str, str] = {}
 
+    def _high_availability(self, zookeeper: str) -> dict[str, str]:
+        return {
+            **profiles.settings_of("high-availability"),
+            "high-availability.zookeeper.quorum": zookeeper,
+            "high-availability.storageDir": (self.folder / "high-availability").as_uri(),
+            "high-availability.cluster-id": str(self.folder),
+        }
+
     def start(self) -> Self:
         """Starts all processes; returns when every TaskManager is registered. Raises StackError with the log's end."""
         self._prepare()
         self._jobmanager = self._launch_jobmanager()
         for index in range(self._wanted):
             self._launch(index)
-        self._jobmanager.wait_until(self.rest.answers, START_TIMEOUT)
+        self._answers()
         for index in range(self._wanted):
             self._registered(index)
         return self
@@ -108,6 +120,10 @@ class FlinkCluster:
 
     def _launch_jobmanager(self) -> Child:
         return self._child("jobmanager", "jobmanager.sh", self._settings)
+
+    def _answers(self) -> None:
+        if self._jobmanager:
+            self._jobmanager.wait_until(self.rest.answers, START_TIMEOUT)
 
     def _child(self, name: str, script: str, settings: Mapping[str, str], *words: str) -> Child:
         (port,) = ports.free_ports(1)
@@ -143,6 +159,28 @@ class FlinkCluster:
         """Kill -9; returns the resource id that the REST interface will miss."""
         self._taskmanagers[index].kill()
         return self._taskmanagers[index].name
+
+    @property
+    def processes(self) -> dict[str, int]:
+        """Process ids of what runs: "jobmanager", and the TaskManagers by resource id."""
+        children = [child for child in (self._jobmanager, *self._taskmanagers.values()) if child]
+        return {child.name: child.pid for child in children if child.running}
+
+    def kill_jobmanager(self) -> None:
+        """Kill -9. Without a ZooKeeper all jobs end with it."""
+        if self._jobmanager:
+            self._jobmanager.kill()
+
+    def start_jobmanager(self) -> None:
+        """Starts a JobManager in place of a killed one, at the same addresses; returns when it leads.
+
+        With a ZooKeeper it leads when the killed one's session there has ended, and then takes up its jobs.
+        """
+        if self._jobmanager and self._jobmanager.running:
+            msg = "the JobManager runs already"
+            raise ValueError(msg)
+        self._jobmanager = self._launch_jobmanager()
+        self._answers()
 
     def submit(
         self,

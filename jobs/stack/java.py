@@ -1,4 +1,4 @@
-"""Where the Java program and the broker's jars are."""
+"""Where the Java program is, and the jars of the servers: broker and ZooKeeper."""
 
 import os
 import re
@@ -11,6 +11,7 @@ from keepline.jobs.stack.process import StackError
 WANTED = 17  # Flink 2.3 and the job's jar are compiled for it
 ROOT = Path(__file__).resolve().parents[2]
 BROKER_JARS = ROOT / "operators" / "jvm" / "broker" / "target" / "kafka-libs"
+ZOOKEEPER_JARS = ROOT / "operators" / "jvm" / "zookeeper" / "target" / "zookeeper-libs"
 
 
 def java() -> str:
@@ -36,5 +37,14 @@ def broker_jars() -> Path:
     jars = Path(os.environ.get("KEEPLINE_BROKER_JARS") or BROKER_JARS)
     if not any(jars.glob("kafka_2*.jar")):
         msg = f"no Kafka broker in {jars}: run `make setup`, or name a folder with the jars of kafka_2.13 in KEEPLINE_BROKER_JARS"
+        raise StackError(msg)
+    return jars
+
+
+def zookeeper_jars() -> Path:
+    """Folder of a ZooKeeper's jars: $KEEPLINE_ZOOKEEPER_JARS, else what `make setup` built. Raises StackError where there are none."""
+    jars = Path(os.environ.get("KEEPLINE_ZOOKEEPER_JARS") or ZOOKEEPER_JARS)
+    if not any(jars.glob("zookeeper-3*.jar")):
+        msg = f"no ZooKeeper in {jars}: run `make setup`, or name a folder with the jars of a server in KEEPLINE_ZOOKEEPER_JARS"
         raise StackError(msg)
     return jars

@@ -18,7 +18,7 @@ from tests.cli.conftest import Command, keepline  # noqa: F401 - a fixture
 
 PLUGIN = re.compile(r"metrics\.reporter\.prom\.(factory\.class|port|filterLabelValueCharacters)")
 """Keys that Flink's reporter of metrics for Prometheus reads by itself; they are no declared options."""
-FILES = (profiles.BASE, *profiles.PROFILES)
+FILES = (profiles.BASE, *profiles.PROFILES, *profiles.ADDITIONS)
 
 
 def told_by_flink(values: dict[str, str], folder: Path) -> list[str]:
@@ -54,7 +54,7 @@ def test_what_flink_does_not_take_is_seen(tmp_path: Path) -> None:
     assert len(told) == 2
 
 
-@pytest.mark.parametrize("name", profiles.PROFILES)
+@pytest.mark.parametrize("name", [*profiles.PROFILES, *profiles.ADDITIONS])
 def test_a_profile_changes_the_base_and_says_why(name: str) -> None:
     base, own = profiles.settings_of(profiles.BASE), profiles.settings_of(name)
     assert own
@@ -87,6 +87,8 @@ def test_conf_prints_one_file_that_flink_reads(keepline: Command) -> None:  # no
     done = keepline("conf", "throughput")
     assert profiles.flat(yaml.safe_load(done.out)) == profiles.whole("throughput")
     assert tomllib.loads(keepline("conf", "throughput", "--job").out)["checkpoint_interval"] == "5s"
+    together = profiles.flat(yaml.safe_load(keepline("conf", "throughput", "high-availability").out))
+    assert together == profiles.whole("throughput") | profiles.settings_of("high-availability")
     wrong = keepline("conf", "fast")
     assert (wrong.code, wrong.out) == (2, "")
     assert "no profile 'fast'; there are low-latency" in wrong.err
