@@ -20,7 +20,7 @@ WARM := $(STAMPS)/kernels-$(call hash,$(shell grep -rlE '\bnjit\b' --include=*.p
 done = @mkdir -p $(STAMPS) && rm -f $(STAMPS)/$(1)-* && touch $@
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check lint types layers java python bench fuzz lock wheel clean
+.PHONY: help setup demo test check lint types layers java python bench fuzz chaos lock wheel clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -62,6 +62,20 @@ bench: setup ## events per second and latency, printed
 
 fuzz: setup ## damaged records by the million through decoder and operator: make fuzz CASES=10000000 [SEED=1]
 	@$(BIN)/python -m tests.fuzz --cases $(or $(CASES),1000000) $(if $(SEED),--seed $(SEED))
+
+# The rounds run from an environment of their own with the wheel in it; of this tree they see only tests/.
+CHAOS := build/chaos
+CHAOS_ENV := $(CHAOS)/environment
+chaos: setup wheel ## faults against the whole job from the wheel: make chaos [ROUNDS=100] [SEED=..] [ONLY=fault,..] [MINUTES=..] [ADD=1] [PAGE=1]
+	@mkdir -p $(CHAOS)/sources && ln -sfn $(CURDIR)/tests $(CHAOS)/sources/tests
+	@test -x $(CHAOS_ENV)/bin/python || $(UV) venv -q --python $(PYTHON) $(CHAOS_ENV)
+	@VIRTUAL_ENV=$(CHAOS_ENV) $(UV) pip install -q --require-hashes -r requirements.lock
+	@VIRTUAL_ENV=$(CHAOS_ENV) $(UV) pip install -q --no-deps --reinstall-package keepline dist/keepline-*.whl
+	@$(CHAOS_ENV)/bin/python -P -m keepline.jobs.stack.warm
+	@PYTHONPATH=$(CURDIR)/$(CHAOS)/sources KEEPLINE_BROKER_JARS=$(CURDIR)/operators/jvm/broker/target/kafka-libs \
+		$(CHAOS_ENV)/bin/python -P -m tests.chaos --rounds $(or $(ROUNDS),100) $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only $(ONLY)) \
+		$(if $(BACKEND),--backend $(BACKEND)) $(if $(PARALLELISM),--parallelism $(PARALLELISM)) $(if $(MINUTES),--minutes $(MINUTES)) \
+		$(if $(ADD),--add) $(if $(PAGE),--page)
 
 lock: $(UV) ## requirements.lock anew from pyproject.toml; versions stay unless they must move (UPGRADE=1: newest)
 	@$(UV) pip compile -q pyproject.toml --group stack --group dev --universal --python-version 3.11 --generate-hashes --no-header \

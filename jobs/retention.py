@@ -23,6 +23,7 @@ from pyflink.datastream import DataStream, StreamExecutionEnvironment
 from keepline.jobs.execution import configuration, set_labels, submit
 from keepline.jobs.operator_spec import operator_spec
 from keepline.jobs.settings import RetentionSettings
+from keepline.jobs.view_keys import VIEW_KEYS
 from keepline.operators import kafka, redis, stream
 from keepline.operators.code import sealed
 from keepline.operators.kafka_check import require_access, require_room
@@ -34,8 +35,8 @@ Source = Callable[[StreamExecutionEnvironment], DataStream]
 Sink = Callable[[DataStream], Any]
 
 VIEWS = (
-    redis.RedisView(SCORES, output_schema("Score"), "keepline:score:{customer_id}:{score}"),
-    redis.RedisView(INTERVENTIONS, output_schema("Intervention"), "keepline:intervention:{customer_id}"),
+    redis.RedisView(SCORES, output_schema("Score"), VIEW_KEYS[SCORES]),
+    redis.RedisView(INTERVENTIONS, output_schema("Intervention"), VIEW_KEYS[INTERVENTIONS]),
 )
 
 

@@ -19,6 +19,7 @@ from keepline.jobs.cli import (
     mapping,
     predict,
     produce,
+    rebuild_view,
     redrive,
     replay,
     run,
@@ -79,6 +80,7 @@ _add(_mapping, "schema", mapping.schema, "The JSON Schema of mapping files, for 
 _add(app, "produce", produce.produce, "Send event files to Kafka.")
 _add(app, "tail", tail.tail, "Print a topic's committed records as JSON Lines.")
 _add(app, "redrive", redrive.redrive, "Send repaired dead letters back.")
+_add(app, "rebuild-view", rebuild_view.rebuild_view, "Fill Redis from the topics, after it lost its data.")
 _features = _group("features", "Training rows from event files, and what a state holds: keepline features churn --help")
 _add(_features, "churn", features.churn, "The churn features of customers at given moments.")
 _add(_features, "layout", layout.layout, "Where a feature set's numbers lie in the state.")

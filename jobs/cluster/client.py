@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from keepline.jobs.cluster.distribution import flink_home, link_lib, python_path
 from keepline.jobs.cluster.rest import ClusterError
+from keepline.jobs.stack.process import Child
 
 TIMEOUT = 300.0
 """Seconds for the client; ten on an idle machine."""
@@ -77,13 +78,11 @@ def flink_run(
         command += ["-pyclientexec", sys.executable, "-pyexec", sys.executable, *(f"-D{key}={value}" for key, value in options.items())]
         command += ["-py", str(script), *arguments]
         log = folder / "client.log"
-        surroundings = {**os.environ, **places, **(env or {})}
-        with log.open("wb") as out:
+        # Under a guard: if we are killed on the way, the client ends too, and no job is submitted behind the back of who tries again.
+        with Child("flink run", command, log, env={**places, **(env or {})}) as client:
             try:
                 # Its status tells nothing: it is 1 if a script touches the result of a detached job.
-                done = subprocess.run(
-                    command, stdout=out, stderr=out, stdin=subprocess.DEVNULL, env=surroundings, timeout=timeout, check=False
-                )
+                status = client.wait(timeout)
             except subprocess.TimeoutExpired:
                 msg = f"`flink run` did not end within {timeout:.0f} s; its output ends:\n{_tail(log)}"
                 raise ClusterError(msg) from None
@@ -94,7 +93,7 @@ def flink_run(
         own = _ERROR.search(said)
         if own:
             raise ClusterError(own.group(1).strip())
-        msg = f"`flink run` submitted no job for {script} (status {done.returncode}):\n{_tail(log)}"
+        msg = f"`flink run` submitted no job for {script} (status {status}):\n{_tail(log)}"
         raise ClusterError(msg)
 
 

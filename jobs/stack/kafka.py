@@ -157,6 +157,14 @@ class EmbeddedKafka:
         """Whether the broker's process lives."""
         return self._child is not None and self._child.running
 
+    @property
+    def pid(self) -> int:
+        """The broker's process id. Raises StackError where it was never started."""
+        if self._child is None:
+            msg = "the broker was not started"
+            raise StackError(msg)
+        return self._child.pid
+
     def create_topics(self, names: Iterable[str], partitions: int = 1, configs: Mapping[str, str] | None = None) -> None:
         """Creates topics that keep everything for ever, unless `configs` says otherwise; returns when each has its leaders.
 

@@ -57,7 +57,7 @@ class Crowd:
     def __init__(self, seed: int, customers: int, partitions: int = 1) -> None:
         self._draw = random.Random(seed)
         self._names = [f"c{number:03d}" for number in range(customers)]
-        self._partitions = partitions
+        self.partitions = partitions
         self._count = 0
         self._recent: dict[str, list[Event]] = {name: [] for name in self._names}
 
@@ -72,21 +72,21 @@ class Crowd:
         made.sort(key=lambda item: item[0])
         out: list[Sent] = []
         for arrival, event in made:
-            out.append(sent(event, self._partitions, keyed=draw.random() > 0.05))
+            out.append(sent(event, self.partitions, keyed=draw.random() > 0.05))
             seen = self._recent[event["customer_id"]]
             seen.append(event)
             # Old times come right behind a fresh event of the same customer, so that no tick of silence lies between them: an event
             # that is behind a tick by more than the bound of disorder is where live and replay may differ.
             if draw.random() < 0.03:
                 # One of the last few is a duplicate; one further back than 32 is not, and counts.
-                out.append(sent(draw.choice(seen[-5:] if draw.random() < 0.7 else seen[:1]), self._partitions))
+                out.append(sent(draw.choice(seen[-5:] if draw.random() < 0.7 else seen[:1]), self.partitions))
             if late_behind and draw.random() < 0.1:
-                out.append(sent(self._event(event["customer_id"], arrival - late_behind), self._partitions))
-        return _with_clock(out, begin, days, self._partitions)
+                out.append(sent(self._event(event["customer_id"], arrival - late_behind), self.partitions))
+        return _with_clock(out, begin, days, self.partitions)
 
     def silent(self, begin: int, days: float) -> list[Sent]:
         """Days in which only the clocks send."""
-        return _with_clock([], begin, days, self._partitions)
+        return _with_clock([], begin, days, self.partitions)
 
     def _event(self, name: str, time: int) -> Event:
         draw = self._draw

@@ -1,0 +1,120 @@
+"""`keepline rebuild-view`: the newest of each key, never over something as new, as the job's own sink would have written it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from confluent_kafka import Producer
+from redis import Redis
+
+from keepline.jobs.rebuild_view import as_fields, java_double
+from keepline.jobs.stack.kafka import EmbeddedKafka
+from keepline.jobs.stack.ports import free_ports
+from keepline.jobs.stack.redis import EmbeddedRedis
+from keepline.schemas.records import from_record
+from tests.cli.conftest import Command
+
+REASON = {"feature": "calls_7d", "value": 12.0, "contribution": -1.25e-05}
+
+
+def score(customer: str, as_of: int, value: float) -> dict[str, Any]:
+    return {
+        "customer_id": customer, "score": "churn", "value": value, "band": "LOW", "as_of": as_of, "event_id": f"e{as_of}",
+        "model_id": "m", "model_version": 1, "role": "CHAMPION", "reasons": [REASON],
+    }  # fmt: skip
+
+
+def intervention(customer: str, decided_at: int) -> dict[str, Any]:
+    return {
+        "intervention_id": f"{decided_at:032x}", "customer_id": customer, "kind": "offer", "channel": "SMS", "offer": "ü", "score": "churn",
+        "value": 0.75, "reasons": [REASON], "model_id": "m", "model_version": 1, "policy_version": 1, "decided_at": decided_at,
+        "not_before": decided_at, "expires_at": decided_at + 1,
+    }  # fmt: skip
+
+
+@pytest.fixture
+def redis(redis_server: EmbeddedRedis) -> Iterator[Redis]:
+    client = Redis.from_url(redis_server.url, decode_responses=True)
+    yield client
+    for key in client.scan_iter("keepline:*:rv-*"):
+        client.delete(key)
+
+
+def test_rebuilt(kafka: EmbeddedKafka, redis_server: EmbeddedRedis, redis: Redis, keepline: Command) -> None:
+    kafka.create_topics(["rebuilt.scores", "rebuilt.interventions"], 2)
+    producer = Producer({**kafka.admin, "enable.idempotence": True})
+    for made in (
+        ("rv-a", 10, 0.1),
+        ("rv-b", 10, 0.2),
+        ("rv-a", 30, 0.3),
+        ("rv-c", 10, 0.4),
+        ("rv-a", 20, 0.5),
+        ("rv-d", 10, 0.6),
+        ("rv-d", 10, 0.7),
+    ):
+        producer.produce("rebuilt.scores", from_record("Score", score(*made)), made[0], partition=0)
+    producer.produce("rebuilt.scores", None, "rv-gone", partition=0)
+    producer.produce("rebuilt.scores", b"no record", "rv-x", partition=1)
+    producer.produce("rebuilt.interventions", from_record("Intervention", intervention("rv-a", 7)), "rv-a")
+    assert producer.flush(30) == 0
+    redis.hset("keepline:score:rv-b:churn", mapping={"as_of": 11, "sequence": 4, "value": "newer"})
+    redis.hset("keepline:score:rv-c:churn", mapping={"as_of": 10, "sequence": 1, "value": "of the same moment"})
+    redis.hset("keepline:score:rv-d:churn", mapping={"as_of": 9, "sequence": 9, "value": "older", "gone": "x"})
+
+    words = ("rebuild-view", "--bootstrap-servers", kafka.bootstrap_servers, "--redis-url", redis_server.url, "--output-prefix", "rebuilt")
+    told = keepline(*words, "--redis-ttl", "1h", "--json").json
+    by_channel = {"scores": 4, "interventions": 1}
+    assert told == {"read": 10, "keys": 5, "written": 3, "newer": 2, "unreadable": 1, "by_channel": by_channel}
+    assert redis.hgetall("keepline:score:rv-a:churn") == {
+        "as_of": "30", "sequence": "0", "customer_id": "rv-a", "score": "churn", "value": "0.3", "band": "LOW", "event_id": "e30",
+        "model_id": "m", "model_version": "1", "role": "CHAMPION",
+        "reasons": '[{"feature":"calls_7d","value":12.0,"contribution":-1.25E-5}]',
+    }  # fmt: skip
+    assert redis.hget("keepline:score:rv-b:churn", "value") == "newer"
+    assert redis.hget("keepline:score:rv-c:churn", "value") == "of the same moment"
+    assert redis.hget("keepline:score:rv-d:churn", "value") == "0.7", "of two records of one moment the later"
+    assert redis.hget("keepline:score:rv-d:churn", "gone") is None
+    assert redis.hget("keepline:intervention:rv-a", "decided_at") == "7"
+    assert 0 < redis.pttl("keepline:score:rv-a:churn") <= 3_600_000
+    assert not redis.exists("keepline:score:rv-gone:churn")
+
+    again = keepline(*words)
+    assert "0 keys written (4 scores, 1 interventions in the topics), 5 were as new" in again.out
+    assert "1 records could not be read" in again.err
+
+
+def test_refused(kafka: EmbeddedKafka, keepline: Command) -> None:
+    (port,) = free_ports(1)
+    words = ("rebuild-view", "--bootstrap-servers", kafka.bootstrap_servers, "--output-prefix", "rebuilt-nothing")
+    told = keepline(*words, "--redis-url", "")
+    assert told.code == 2
+    assert "there is no view to rebuild" in told.err
+    told = keepline(*words, "--redis-url", f"redis://127.0.0.1:{port}/0")
+    assert told.code == 2
+    assert "rebuilt-nothing.scores" in told.err
+    kafka.create_topics(["rebuilt-nothing.scores", "rebuilt-nothing.interventions"])
+    told = keepline(*words, "--redis-url", f"redis://:secret@127.0.0.1:{port}/0")
+    assert told.code == 2
+    assert "run it again when Redis takes writes" in told.err
+    assert "secret" not in told.err
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.0, "0.0"), (-0.0, "-0.0"), (1.0, "1.0"), (0.001, "0.001"), (0.0009, "9.0E-4"), (9999999.0, "9999999.0"), (1e7, "1.0E7"),
+     (-1.5e-300, "-1.5E-300"), (1.7976931348623157e308, "1.7976931348623157E308"), (0.1 + 0.2, "0.30000000000000004")],
+)  # fmt: skip
+def test_numbers_are_java_s(value: float, text: str) -> None:
+    assert java_double(value) == text
+    assert float(text) == value
+
+
+def test_nulls_are_left_out() -> None:
+    assert as_fields({"a": None, "as_of": 1, "sequence": 2, "b": b"\xff", "c": ["ß", None, {"d": 1e-9}]}) == [
+        "b",
+        b"\xff",
+        "c",
+        '["ß",null,{"d":1.0E-9}]',
+    ]
