@@ -1,0 +1,112 @@
+"""Live output against replay: lost, duplicated and changed records, by channel.
+
+Equal is what the contract calls equal: per customer, in order, every field but topic, partition, offset and timestamp. A record is
+known by its identity (an intervention by its id, a score by customer, moment and event); then
+
+    lost        in replay and not live
+    duplicated  live more often than in replay
+    changed     live under the identity of another content, or in another place of its customer's order, or unknown to replay
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from keepline.operators.spec import CHANNELS
+from tests.whole.support import Outputs, without_place
+
+Record = dict[str, Any]
+Identity = tuple[Any, ...]
+IDENTITY: dict[str, Callable[[Record], Identity]] = {
+    "scores": lambda record: (record["score"], record["role"], record["as_of"], record["event_id"]),
+    "interventions": lambda record: (record["intervention_id"],),
+    "decisions": lambda record: (record["decision_id"],),
+    "dead-letters": lambda record: (record["key"], record["value_sha256"]),
+    "late-events": lambda record: (record["key"], record["value"]),
+}
+FREE = {"dead-letters": ("message",)}
+"""Fields that replay cannot know: it never sees the bytes that no file of events can hold."""
+
+
+@dataclass
+class Difference:
+    """What a round found. All 0: equal."""
+
+    lost: int = 0
+    duplicated: int = 0
+    changed: int = 0
+    records: int = 0
+    """Live records compared."""
+    examples: list[str] = field(default_factory=list)
+
+    @property
+    def equal(self) -> bool:
+        return not (self.lost or self.duplicated or self.changed)
+
+    def told(self) -> str:
+        counts = f"{self.lost} lost, {self.duplicated} duplicated, {self.changed} changed of {self.records} records"
+        return "\n".join([counts, *self.examples[:8]])
+
+    def note(self, text: str) -> None:
+        if len(self.examples) < 8:
+            self.examples.append(text)
+
+
+def difference(found: Outputs, wanted: Outputs) -> Difference:
+    """All channels, customer by customer."""
+    told = Difference()
+    for channel in CHANNELS:
+        here, there = found[channel], wanted[channel]
+        for customer in sorted({*here, *there}):
+            _one(channel, customer, here.get(customer, []), there.get(customer, []), told)
+    return told
+
+
+def _one(channel: str, customer: str, found: list[Record], wanted: list[Record], told: Difference) -> None:
+    told.records += len(found)
+    if [_content(channel, record) for record in found] == [_content(channel, record) for record in wanted]:
+        return
+    name = IDENTITY[channel]
+    ours, theirs = _by_name(name, found), _by_name(name, wanted)
+    before = (told.lost, told.duplicated, told.changed)
+    for identity in {**theirs, **ours}:
+        live, replay = ours.get(identity, []), theirs.get(identity, [])
+        where = f"{channel} of {customer}, {identity}"
+        if not replay:
+            told.changed += len(live)
+            told.note(f"{where}: unknown to replay: {live[0]}")
+            continue
+        if len(live) < len(replay):
+            told.lost += len(replay) - len(live)
+            told.note(f"{where}: lost: {replay[-1]}")
+        if len(live) > len(replay):
+            told.duplicated += len(live) - len(replay)
+            told.note(f"{where}: {len(live)} times, {len(replay)} in replay")
+        for one, other in zip(live, replay, strict=False):
+            if _content(channel, one) != _content(channel, other):
+                told.changed += 1
+                told.note(f"{where}: changed:\n  live   {one}\n  replay {other}")
+    if before == (told.lost, told.duplicated, told.changed):
+        moved = sum(name(one) != name(other) for one, other in zip(found, wanted, strict=True))
+        told.changed += moved
+        told.note(f"{channel} of {customer}: {moved} records in another place of the order")
+
+
+def _by_name(name: Callable[[Record], Identity], records: list[Record]) -> dict[Identity, list[Record]]:
+    grouped: dict[Identity, list[Record]] = defaultdict(list)
+    for record in records:
+        grouped[name(record)].append(record)
+    return grouped
+
+
+def _content(channel: str, record: Record) -> Record:
+    free = FREE.get(channel, ())
+    return {field: value for field, value in without_place(record).items() if field not in free}
+
+
+def counts(outputs: Mapping[str, Mapping[str, list[Record]]]) -> Counter[str]:
+    """Records by channel."""
+    return Counter({channel: sum(map(len, made.values())) for channel, made in outputs.items()})

@@ -1,0 +1,99 @@
+"""What people do to a running job: rescale it, upgrade it, and lose the client that submits it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+from random import Random
+
+from keepline.jobs.cluster.named import live
+from keepline.jobs.settings import RetentionSettings
+from keepline.jobs.stack.kafka import EmbeddedKafka
+from keepline.operators.spec import CHANNELS
+from tests.chaos.compare import difference
+from tests.chaos.fault import Fault
+from tests.chaos.world import NAME, PATIENCE, World, away
+from tests.savepoints.make import job as upgraded
+from tests.whole.history import sent
+from tests.whole.support import KEEPLINE, by_customer, drained, environment, replayed, send, topics, wait
+from tests.whole.support import live as live_outputs
+
+SAVEPOINTS = sorted((Path(__file__).parents[2] / "savepoints").glob("churn-v*"))
+
+
+def rescaled(world: World, draw: Random) -> str:
+    """Twice by `keepline restore JOB --stop --parallelism N`: to the other number of subtasks, and back, while events come."""
+    steps = [3 - world.shape.parallelism, world.shape.parallelism]
+    for parallelism in steps:
+        before = world.job
+        world.submit("restore", "retention", NAME, "--stop", "--parallelism", str(parallelism))
+        assert world.job != before
+        found = max(vertex["parallelism"] for vertex in world.rest.job(world.job)["vertices"])
+        assert found == parallelism, f"the job runs with {found} subtasks"
+        assert world.restored() == 1
+        away(draw.uniform(0, 2))
+    return f"{world.shape.parallelism} → {' → '.join(map(str, steps))} subtasks"
+
+
+def client_killed(world: World, draw: Random) -> str:
+    """The job is stopped with a savepoint, `keepline restore` is killed on its way, and then asked again."""
+    stopped = world.cli("stop", NAME)["savepoint"]
+    seconds = draw.uniform(0.5, 8)
+    words = [str(KEEPLINE), "restore", "retention", stopped, "--config", str(world.config), "--flink-url", world.rest.url]
+    with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment()) as client:
+        try:
+            client.wait(seconds)
+        except subprocess.TimeoutExpired:
+            pass
+        assert client.poll() is None, f"the client had ended after {seconds:.1f} s: nothing was killed"
+        os.kill(client.pid, signal.SIGKILL)
+        assert client.wait() == -signal.SIGKILL
+    away(draw.uniform(0, 3))
+    found = live(world.rest, NAME)
+    if found:
+        world.job = str(found[0]["jid"])
+    else:
+        world.submit("restore", "retention", stopped)
+    wait("one job of the name", lambda: [job["jid"] for job in live(world.rest, NAME)] == [world.job], PATIENCE)
+    return f"`keepline restore` killed after {seconds:.1f} s; the job {'ran already' if found else 'was submitted again'}"
+
+
+def upgraded_from_savepoint(world: World, draw: Random) -> str:
+    """A savepoint that a released version took is restored by this one, beside the job; what comes of it is known."""
+    folder = draw.choice(SAVEPOINTS)
+    facts, place = json.loads((folder / "facts.json").read_text()), world.folder / f"upgrade-{draw.randrange(1 << 40)}"
+    records = [sent(json.loads(line), 1, partition=0) for line in (folder / "events.jsonl").open()]
+    known = {channel: by_customer(map(json.loads, (folder / f"{channel}.jsonl").open())) for channel in CHANNELS}
+    first = replayed(RetentionSettings(model=folder, emit="every"), records[: facts["before"]], place)
+    shutil.rmtree(place)
+    extra = world.flink.start_taskmanager() if world.shape.parallelism == 2 else None
+    try:
+        with EmbeddedKafka() as kafka:
+            topics(kafka, facts["job"])
+            send(kafka, facts["topic"], records)
+            with upgraded(world.flink, kafka, folder, facts["job"], (folder / "savepoint").as_uri()) as started:
+                drained(kafka, world.rest, started, facts["topic"], facts["job"], PATIENCE)
+                assert world.rest.checkpoints(started)["counts"]["restored"] >= 1
+                found = live_outputs(kafka, facts["job"])
+    finally:
+        if extra is not None:
+            world.flink.kill_taskmanager(extra)
+    rest = {
+        channel: {who: left for who, made in known[channel].items() if (left := made[len(first[channel].get(who, [])) :])}
+        for channel in CHANNELS
+    }
+    told = difference(found, rest)
+    assert told.equal, told.told()
+    assert told.records > 100
+    return f"{folder.name} restored beside the job; its {told.records} further records are equal"
+
+
+FAULTS = (
+    Fault("rescale", "1 → 2 → 1 subtasks (or 2 → 1 → 2) by savepoint, while events come", rescaled),
+    Fault("client-killed", "kill -9 of the client that restores the job, at a random moment of the submission", client_killed),
+    Fault("upgrade", "a savepoint of a released state version is restored by this version", upgraded_from_savepoint),
+)

@@ -1,0 +1,41 @@
+"""Processes of the cluster: killed, or stopped for longer than the heartbeat."""
+
+from __future__ import annotations
+
+from random import Random
+
+from tests.chaos.fault import Fault
+from tests.chaos.world import HEARTBEAT_TIMEOUT, PATIENCE, World, away, state_of, stopped
+from tests.whole.support import wait
+
+
+def taskmanager_killed(world: World, draw: Random) -> str:
+    name, before = draw.choice(world.busy()), world.restored()
+    pid = world.pids()[name]
+    world.flink.kill_taskmanager(world.index_of(name))
+    assert state_of(pid) in ("", "Z"), f"{name} ({pid}) lives"
+    wait(f"{name} is missed", lambda: name not in world.rest.taskmanagers(), PATIENCE)
+    # With one subtask the other TaskManager is a standby; with two the job waits for a new one, as on Kubernetes.
+    world.flink.start_taskmanager(world.index_of(name))
+    wait("the job is restored", lambda: world.restored() > before, PATIENCE)
+    return f"{name} killed, restores {before} → {world.restored()}"
+
+
+def taskmanager_stopped(world: World, draw: Random) -> str:
+    name, before = draw.choice(world.busy()), world.restored()
+    seconds = HEARTBEAT_TIMEOUT + draw.uniform(2, 6)
+    with stopped(world.pids()[name]):
+        away(seconds)
+        wait(f"{name} is missed", lambda: name not in world.rest.taskmanagers(), PATIENCE)
+        if world.shape.parallelism == 1:  # the standby takes over, and the stopped one wakes beside it
+            wait("the job is restored", lambda: world.restored() > before, PATIENCE)
+    wait(f"{name} is back", lambda: name in world.rest.taskmanagers() or state_of(world.pids().get(name, 0)) == "", PATIENCE)
+    world.heal()
+    assert world.restored() > before, "the job was not restored"
+    return f"{name} stopped for {seconds:.1f} s, restores {before} → {world.restored()}"
+
+
+FAULTS = (
+    Fault("taskmanager-killed", "kill -9 of a TaskManager that runs tasks; a new one is started", taskmanager_killed),
+    Fault("taskmanager-stopped", "SIGSTOP of a busy TaskManager for longer than the heartbeat, then SIGCONT", taskmanager_stopped),
+)

@@ -1,0 +1,33 @@
+"""The checkpoint folder fills up."""
+
+from __future__ import annotations
+
+from random import Random
+
+from tests.chaos.fault import Fault
+from tests.chaos.world import PATIENCE, World, away
+from tests.whole.support import wait
+
+
+def folder_full(world: World, draw: Random) -> str:
+    """No checkpoint, so nothing is committed; after some failed ones the job restarts. With room again it goes on."""
+    job, failed, completed = world.job, world.counts()["failed"], 0
+    said = world.store.fill()
+    try:
+        wait("a checkpoint fails", lambda: world.counts()["failed"] > failed, PATIENCE)
+        completed = world.counts()["completed"]
+        away(draw.uniform(2, 8))
+        assert world.counts()["completed"] <= completed + 1, "checkpoints were completed without room for them"
+        failed = world.counts()["failed"] - failed
+    finally:
+        world.store.free()
+    wait("checkpoints go on", lambda: world.counts()["completed"] > completed + 1, PATIENCE)
+    return f"{failed} checkpoints failed ({said}), job {job[:8]} went on, restores {world.restored()}"
+
+
+FAULTS = (
+    Fault(
+        "checkpoint-folder-full", "the file system of the checkpoints is full for some seconds", folder_full,
+        costs="nothing is committed until there is room",
+    ),
+)  # fmt: skip

@@ -1,0 +1,101 @@
+"""Uneven input: a hot key, a burst of control records, a partition without records, a partition more."""
+
+from __future__ import annotations
+
+import time
+from random import Random
+
+from confluent_kafka.admin import AdminClient, NewPartitions
+
+from tests.chaos.fault import Fault
+from tests.chaos.world import NAME, PATIENCE, World, away
+from tests.whole.history import Sent, sent
+from tests.whole.support import wait
+
+CONTROL = 20_000
+
+
+def hot_key(world: World, draw: Random) -> str:
+    """Half of all events are one customer's."""
+    hot, count = f"c{draw.randrange(world.shape.customers):03d}", 0
+
+    def some(records: list[Sent]) -> list[Sent]:
+        nonlocal count
+        out = []
+        for record in records:
+            event = record.event
+            if event is not None and not event["customer_id"].startswith("clock-") and draw.random() < 0.5:
+                count += 1
+                out.append(sent(event | {"customer_id": hot, "event_id": f"{event['event_id']}-hot-{count}"}, world.feed.partitions))
+            else:
+                out.append(record)
+        return out
+
+    before = world.counter("events_accepted_total")
+    world.feed.change = some
+    wait("half of the events are one customer's", lambda: count > 800, PATIENCE)
+    world.feed.change = lambda records: records
+    wait("they are scored", lambda: world.counter("events_accepted_total") >= before + count, PATIENCE)
+    return f"{count} events of {hot} among as many of all others"
+
+
+def control_burst(world: World, draw: Random) -> str:
+    """Consents and outcomes, as a campaign brings them, at once."""
+    before, made, time_ms = world.counter("events_control_total"), list[Sent](), world.feed.begin
+    for number in range(CONTROL):
+        head = {
+            "customer_id": f"c{draw.randrange(world.shape.customers):03d}",
+            "event_id": f"burst-{time_ms}-{number}",
+            "event_time": time_ms,
+        }
+        rest = draw.choice([
+            {"type": "Consent", "purpose": "MARKETING", "status": "GRANTED"},
+            {"type": "Outcome", "intervention_id": "0" * 32, "outcome": "ACCEPTED"},
+        ])  # fmt: skip
+        made.append(sent(rest | head, world.feed.partitions))
+    world.feed.add(made)
+    wait("control records are counted", lambda: world.counter("events_control_total") >= before + CONTROL, PATIENCE)
+    return f"{CONTROL} control records at once, all counted"
+
+
+def idle_partition(world: World, draw: Random) -> str:
+    """Event time waits for it (idle_after = "0s"), scores of the other partitions do not."""
+    muted = draw.randrange(world.feed.partitions)
+    before = world.feed.partitions
+    world.feed.muted = frozenset({muted})
+    # What was on its way when it fell silent has to pass before event time can be seen to stand.
+    wait("event time stands", lambda: world.event_time() == (away(1.5) or world.event_time()), PATIENCE)
+    stands, since = world.event_time(), time.time()
+    away(draw.uniform(4, 8))
+    wait("scores of the other partitions", lambda: world.watch.first("scores", since), PATIENCE)
+    assert world.event_time() == stands, "event time went on without the idle partition"
+    world.feed.muted = frozenset()
+    wait("event time goes on", lambda: world.event_time() > stands, PATIENCE)
+    return f"partition {muted} of {before} was silent for {time.time() - since:.1f} s; event time stood still, scores came"
+
+
+def partition_added(world: World, draw: Random) -> str:
+    """Producers pause until the job has read what there is: then no customer's older records are behind in another partition."""
+    before, topic = world.feed.partitions, f"{NAME}.in"
+    away(draw.uniform(0, 2))
+    world.drain()
+    for future in AdminClient(world.kafka.admin).create_partitions([NewPartitions(topic, before + 1)]).values():
+        future.result()
+    world.feed.crowd.partitions = before + 1
+    world.feed.start()
+    wait("the new partition is read", lambda: world.has_read(before), PATIENCE)
+    return f"{before} → {before + 1} partitions; the new one is read"
+
+
+FAULTS = (
+    Fault("hot-key", "half of all events are one customer's", hot_key),
+    Fault("control-burst", f"{CONTROL:,} control records at once", control_burst),
+    Fault(
+        "idle-partition", "a partition gets nothing for some seconds", idle_partition,
+        costs="scores of silent customers (ticks) come when it speaks again",
+    ),
+    Fault(
+        "partition-added", "a partition is added to the input topic, which moves customers to other partitions", partition_added,
+        costs="producers pause until the job has caught up; else a customer's records are taken in the order in which they arrive",
+    ),
+)  # fmt: skip
