@@ -73,7 +73,7 @@ chaos: setup wheel ## faults against the whole job from the wheel: make chaos [R
 	@VIRTUAL_ENV=$(CHAOS_ENV) $(UV) pip install -q --no-deps --reinstall-package keepline dist/keepline-*.whl
 	@$(CHAOS_ENV)/bin/python -P -m keepline.jobs.stack.warm
 	@PYTHONPATH=$(CURDIR)/$(CHAOS)/sources KEEPLINE_BROKER_JARS=$(CURDIR)/operators/jvm/broker/target/kafka-libs \
-		$(CHAOS_ENV)/bin/python -P -m tests.chaos --rounds $(or $(ROUNDS),100) $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only $(ONLY)) \
+		KEEPLINE_ZOOKEEPER_JARS=$(CURDIR)/operators/jvm/zookeeper/target/zookeeper-libs $(CHAOS_ENV)/bin/python -P -m tests.chaos --rounds $(or $(ROUNDS),100) $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only $(ONLY)) \
 		$(if $(BACKEND),--backend $(BACKEND)) $(if $(PARALLELISM),--parallelism $(PARALLELISM)) $(if $(MINUTES),--minutes $(MINUTES)) \
 		$(if $(ADD),--add) $(if $(PAGE),--page)
 

@@ -30,7 +30,7 @@ PREFIX = "KEEPLINE_"
 NOT_SETTINGS = frozenset(
     {
         "KEEPLINE_BROKER_JARS", "KEEPLINE_CONFIG", "KEEPLINE_FLINK_URL", "KEEPLINE_JAR", "KEEPLINE_NUMBA_CACHE",
-        "KEEPLINE_SHARED_DATA",
+        "KEEPLINE_SHARED_DATA", "KEEPLINE_ZOOKEEPER_JARS",
     }
 )  # fmt: skip
 """Variables of this prefix that say where things are, not what a job does."""

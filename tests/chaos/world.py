@@ -110,7 +110,7 @@ class World:
         self.redis = hold(EmbeddedRedis(durable=True))
         # Counts are asked for while things happen, so they must be fresh.
         own = {"execution.checkpointing.dir": self.store.folder.as_uri(), "metrics.fetcher.update-interval": "300"}
-        self.flink = hold(FlinkCluster(taskmanagers=2, settings=own, **({"zookeeper": self._zookeeper} if self._zookeeper else {})))
+        self.flink = hold(FlinkCluster(taskmanagers=2, settings=own, zookeeper=self._zookeeper))
         self.settings = RetentionSettings(
             job_name=NAME, bootstrap_servers=self.kafka.bootstrap_servers, topics=(f"{NAME}.in",), output_prefix=NAME,
             redis_url=self.redis.url, model=self.folder / "model", emit="every", cooldown="12h", idle_after="0s",
@@ -167,7 +167,8 @@ class World:
         total = 0
         for vertex in self.rest.job(self.job)["vertices"]:
             path = f"/jobs/{self.job}/vertices/{vertex['id']}/subtasks/metrics"
-            names = [str(each["id"]) for each in self.rest.call(path) if str(each["id"]).endswith(f"keepline.{name}")]
+            names = [str(each["id"]) for each in self.rest.call(path)]
+            names = [each for each in names if ".keepline." in each and each.endswith(f".{name}")]
             if names:
                 total += int(sum(self.rest.metrics(self.job, vertex["id"], names).values()))
         return total
@@ -189,7 +190,7 @@ class World:
 
     def pids(self) -> dict[str, int]:
         """Process ids: "jobmanager", and the TaskManagers by resource id."""
-        return {c.name: c.pid for c in (self.flink._jobmanager, *self.flink._taskmanagers.values()) if c and c.running}
+        return self.flink.processes
 
     def index_of(self, resource: str) -> int:
         """The number of a TaskManager, by its resource id tm-INDEX-START."""

@@ -35,7 +35,21 @@ def taskmanager_stopped(world: World, draw: Random) -> str:
     return f"{name} stopped for {seconds:.1f} s, restores {before} → {world.restored()}"
 
 
+def jobmanager_killed(world: World, draw: Random) -> str:
+    """With high availability on; a new one is started at once, as whatever looks after it would."""
+    job, pid = world.job, world.pids()["jobmanager"]
+    world.flink.kill_jobmanager()
+    assert state_of(pid) in ("", "Z"), f"the JobManager ({pid}) lives"
+    assert not world.rest.answers(), "something answers in the JobManager's place"
+    away(draw.uniform(0, 3))
+    world.flink.start_jobmanager()
+    wait("the job is taken up", lambda: (world.quietly(world.rest.jobs) or {}).get(job) == "RUNNING", PATIENCE)
+    wait("from its last checkpoint", lambda: (world.quietly(world.restored) or 0) >= 1, PATIENCE)
+    return f"JobManager {pid} killed; {world.pids()['jobmanager']} took job {job[:8]} up"
+
+
 FAULTS = (
+    Fault("jobmanager-killed", "kill -9 of the JobManager, with high availability; another is started", jobmanager_killed),
     Fault("taskmanager-killed", "kill -9 of a TaskManager that runs tasks; a new one is started", taskmanager_killed),
     Fault("taskmanager-stopped", "SIGSTOP of a busy TaskManager for longer than the heartbeat, then SIGCONT", taskmanager_stopped),
 )
