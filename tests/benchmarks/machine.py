@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 
 PACKAGES = ("apache-flink", "pemja", "numba", "numpy", "confluent-kafka")
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def _processor() -> str:

@@ -10,6 +10,7 @@ import argparse
 import sys
 import time
 from collections.abc import Iterator
+from itertools import takewhile
 from pathlib import Path
 from random import Random
 
@@ -55,6 +56,13 @@ def order(rounds: int, seed: int, only: str) -> list[str]:
     return found[:rounds]
 
 
+def together(names: list[str]) -> list[str]:
+    """As many of these, from the first on, as can share a world."""
+    if FAULTS[names[0]].shape:
+        return names[:1]
+    return list(takewhile(lambda name: not FAULTS[name].shape, names))
+
+
 def shapes(given: argparse.Namespace) -> Iterator[Shape]:
     """Worlds without end: backend and parallelism by turns."""
     for number in range(sys.maxsize):
@@ -73,12 +81,15 @@ def main() -> int:
     console.print(f"{given.rounds} rounds from seed {given.seed}, {facts['Installation']}; report: {out}")
     with zookeeper() as address:
         while round_ < len(names) and not _late(begun, given.minutes):
+            some = together(names[round_ : round_ + ROUNDS_A_WORLD])
             shape = next(worlds)
-            with console.status(f"starting Kafka, Redis and Flink ({shape.backend}, parallelism {shape.parallelism})") as status:
+            own = FAULTS[some[0]].shape
+            shape = own(shape) if own else shape
+            with console.status(f"starting Kafka, Redis and Flink ({shape.backend}, parallelism {shape.parallelism})"):
                 world = World(shape, address).__enter__()
             with world:
-                facts["Checkpoint folder"] = world.store.kind
-                for name in names[round_ : round_ + ROUNDS_A_WORLD]:
+                facts["Checkpoint folder"] = world.store.kind if shape.disk else facts["Checkpoint folder"]
+                for name in some:
                     if _late(begun, given.minutes):
                         break
                     title = f"{round_ + 1}/{len(names)} {name} ({shape.backend}, parallelism {shape.parallelism})"
@@ -86,7 +97,7 @@ def main() -> int:
                         result = play(world, FAULTS[name], given.seed + round_, lambda say, t=title, s=status: s.update(f"{t}: {say}"))
                     done.append(result)
                     report.write(out, done, FAULTS, facts)
-                    console.print(_line(title, result))
+                    console.print(_line(title, result), soft_wrap=True)
                     if not result.sound:
                         return _wrong(console, result, out)
                     round_ += 1

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
-from tests.chaos.world import World
+from tests.chaos.world import Shape, World
 
 
 def nothing(_world: World) -> None:
@@ -29,6 +29,7 @@ class Fault:
         after: what a user does once the job has drained, before the view is compared.
         impossible: why records may be lost, duplicated or changed; "" for: they may not.
         once: only once in a long run.
+        shape: makes the world that it needs for itself of the one at hand; None: any world will do.
     """
 
     name: str
@@ -38,3 +39,4 @@ class Fault:
     after: Callable[[World], None] = nothing
     impossible: str = ""
     once: bool = False
+    shape: Callable[[Shape], Shape] | None = None

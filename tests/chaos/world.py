@@ -14,7 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -62,6 +62,12 @@ class Shape:
     """Events a second."""
     disk: bool = True
     """Checkpoints on a small disk of their own where this process may mount one."""
+    interval: str = "300ms"
+    """Of the checkpoints."""
+
+    def changed(self, **values: Any) -> Shape:
+        """This one with other values."""
+        return replace(self, **values)
 
 
 def installation() -> str:
@@ -114,7 +120,7 @@ class World:
         self.settings = RetentionSettings(
             job_name=NAME, bootstrap_servers=self.kafka.bootstrap_servers, topics=(f"{NAME}.in",), output_prefix=NAME,
             redis_url=self.redis.url, model=self.folder / "model", emit="every", cooldown="12h", idle_after="0s",
-            parallelism=shape.parallelism, state_backend=shape.backend, checkpoint_interval="300ms", kafka=KAFKA,
+            parallelism=shape.parallelism, state_backend=shape.backend, checkpoint_interval=shape.interval, kafka=KAFKA,
         )  # fmt: skip
         self.feed = Feed(self.kafka, f"{NAME}.in", shape.seed, customers=shape.customers, partitions=shape.partitions, rate=shape.rate)
         self._stack.callback(self.feed.close)

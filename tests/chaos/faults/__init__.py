@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from tests.chaos.fault import Fault
-from tests.chaos.faults import broker, operations, order, poison, processes, storage, view, volume
+from tests.chaos.faults import broker, crowd, operations, order, poison, processes, storage, view, volume
 
 FAULTS: dict[str, Fault] = {
-    fault.name: fault for module in (processes, broker, view, storage, poison, order, volume, operations) for fault in module.FAULTS
+    fault.name: fault for module in (processes, broker, view, storage, poison, order, volume, operations, crowd) for fault in module.FAULTS
 }
