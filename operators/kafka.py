@@ -15,6 +15,7 @@ from pyflink.datastream.data_stream import DataStreamSink
 from pyflink.java_gateway import get_gateway
 
 from keepline.operators.spec import HOUR_MS, MAX_TIME_MS, MIN_TIME_MS
+from keepline.operators.stream import single_frames
 
 TRANSACTION_TIMEOUT_MS = 900_000
 """The broker's default limit, 15 minutes. The client's own default in Flink, an hour, is refused by such a broker."""
@@ -84,7 +85,7 @@ def exactly_once_sink(
     timed: Sequence[int] = (),
     uid: str = "kafka-sink",
 ) -> DataStreamSink:
-    """Write frames to `topics[channel]`, one transaction a checkpoint for all of them; read them with `read_committed`.
+    """Write blocks of frames to `topics[channel]`, one transaction a checkpoint for all of them; read them with `read_committed`.
 
     `transactional_prefix` must be this job's alone: two live jobs with one prefix fence each other. Unless `chained`, the sink has a task
     thread of its own: its flush at a barrier waits for the broker, and that must not hold up the operator or Redis. Records of the channels
@@ -98,5 +99,7 @@ def exactly_once_sink(
     builder = builder.setTransactionalIdPrefix(transactional_prefix)
     for key, value in {"transaction.timeout.ms": str(TRANSACTION_TIMEOUT_MS), **(properties or {})}.items():
         builder = builder.setProperty(key, value)
-    sink = DataStreamSink(frames._j_data_stream.sinkTo(builder.build())).name(uid).uid(uid)
-    return sink if chained else sink.disable_chaining()
+    each = single_frames(frames).uid(f"{uid}-frames")
+    if not chained:
+        each = each.start_new_chain()  # with the sink chained behind it: what travels to the sink's thread are blocks
+    return DataStreamSink(each._j_data_stream.sinkTo(builder.build())).name(uid).uid(uid)

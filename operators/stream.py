@@ -29,22 +29,19 @@ class OperatorOptions:
     """Entries that one call of the kernel takes at most."""
     linger_ms: int = 5
     """How long an event may wait for its batch to fill, in milliseconds; 0 runs each event alone."""
-    capacity: int = 50_000
-    """States kept in memory; the others are read from Flink's keyed state when they are needed."""
+    capacity: int = 0
+    """States kept in memory; the others are read from Flink's keyed state when they are needed. 0: as many as the slot's share of
+    `taskmanager.memory.task.off-heap.size` has room for; in a local run, which has no such limit, 1 GiB of them."""
     event_bytes: int = 2 << 20
     """Bytes of events a batch holds. It grows by itself for a single larger event."""
     out_bytes: int = 4 << 20
     """Bytes of output a call may produce; a batch that needs more takes several calls."""
     bound_ms: int = 3_600_000
     """B, the bound of disorder of event times in milliseconds: the spec's and the watermarks' own."""
-    spread_states: int = 0
-    """States written back after each batch, so that a barrier finds fewer; 0 writes only at barriers. See `spread_after_ms`."""
-    spread_after_ms: int = 500
-    """Only states that have been dirty for so long are written between barriers."""
 
     def __post_init__(self) -> None:
         """Refuse sizes that cannot work."""
-        if not 1 <= self.batch < self.capacity:
+        if self.batch < 1 or (self.capacity and self.capacity <= self.batch):
             msg = f"capacity {self.capacity} must be larger than batch {self.batch}, which must be at least 1"
             raise ValueError(msg)
         for name in ("event_bytes", "out_bytes"):
@@ -69,6 +66,9 @@ def customer_stream(
 ) -> DataStream:
     """Attach the operator to a stream of PACKED_IN byte[]; returns the stream of PACKED_OUT byte[], every channel in it.
 
+    An element is a block of frames: all that a run of the kernel put out, one behind the other (`schemas.packed.frames` takes it apart, as
+    the sinks here do).
+
     `module` exposes `entry` (see `keepline.operators.runtime`); `spec` is handed to it as it is. `uid` names the state in savepoints.
     """
     o = options or OperatorOptions()
@@ -76,19 +76,26 @@ def customer_stream(
     configuration = jvm.org.apache.flink.configuration.Configuration()
     operator = jvm.io.keepline.CustomerOperator(
         configuration, module, spec, o.batch, o.linger_ms, o.capacity, o.event_bytes, o.out_bytes, o.bound_ms
-    ).spreadWriteBack(o.spread_states, o.spread_after_ms)
+    )
     keyed = source._j_data_stream.keyBy(jvm.io.keepline.PackedKey(), Types.STRING().get_java_type_info())
     stream = DataStream(keyed.transform(name, packed_type(), operator))
     return stream.uid(uid).name(name)
 
 
 def channel(stream: DataStream, *indices: int) -> DataStream:
-    """The frames of these channels of `customer_stream` (0 to 63), filtered in the JVM."""
+    """The frames of these channels of `customer_stream` (0 to 63), each a stream element, taken apart in the JVM."""
     if not indices or not all(0 <= index < 64 for index in indices):
         msg = f"channels {indices}: expected one or more numbers from 0 to 63"
         raise ValueError(msg)
     mask = sum(1 << index for index in set(indices))
-    mask -= 1 << 64 if mask >> 63 else 0
-    jvm = get_gateway().jvm
+    return _frames(stream, mask - (1 << 64 if mask >> 63 else 0))
+
+
+def single_frames(stream: DataStream) -> DataStream:
+    """Every frame of `customer_stream`, each a stream element."""
+    return _frames(stream, -1)
+
+
+def _frames(stream: DataStream, mask: int) -> DataStream:
     # Py4J passes a small int as an Integer, which Java widens for a primitive long.
-    return DataStream(stream._j_data_stream.filter(jvm.io.keepline.ChannelFilter(mask)))
+    return DataStream(stream._j_data_stream.flatMap(get_gateway().jvm.io.keepline.ChannelFrames(mask), packed_type())).name("frames")

@@ -71,7 +71,7 @@ def collection(env: Any, items: Iterable[bytes]) -> Any:
 def collect(stream: Any) -> list[Frame]:
     """Runs the job and returns its frames; PyFlink reads a byte[] as signed numbers."""
     with stream.execute_and_collect() as results:
-        return [next(frames(bytes(b & 255 for b in frame))) for frame in results]
+        return [frame for block in results for frame in frames(bytes(b & 255 for b in block))]
 
 
 def event(key: bytes, command: bytes = b"count") -> bytes:

@@ -11,7 +11,7 @@ from .conftest import collect, collection, event, spec
 KERNEL = "counting_kernel"
 
 
-@pytest.mark.parametrize(("parallelism", "options"), [(1, OperatorOptions()), (2, OperatorOptions(batch=7, capacity=9, spread_states=3))])
+@pytest.mark.parametrize(("parallelism", "options"), [(1, OperatorOptions()), (2, OperatorOptions(batch=7, capacity=9))])
 def test_every_event_is_counted_once(environment, parallelism, options):
     keys = [b"c%d" % (i * i % 40) for i in range(3000)]
     stream = customer_stream(collection(environment(parallelism), map(event, keys)), KERNEL, spec(), options)

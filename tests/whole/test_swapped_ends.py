@@ -45,8 +45,8 @@ def run(make: Any, settings: RetentionSettings, records: list[Sent], parallelism
     with out.execute_and_collect() as results:
         frames_of_job = results._j_closeable_iterator  # PyFlink's own takes some 40 ms a record
         while frames_of_job.hasNext():
-            (frame,) = frames(bytes(frames_of_job.next()))
-            outputs[CHANNELS[frame.channel]].append(json.loads(to_json(to_record(frame.value)[1])))
+            for frame in frames(bytes(frames_of_job.next())):
+                outputs[CHANNELS[frame.channel]].append(json.loads(to_json(to_record(frame.value)[1])))
     return {channel: by_customer(made) for channel, made in outputs.items()}
 
 

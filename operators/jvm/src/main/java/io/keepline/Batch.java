@@ -157,16 +157,10 @@ final class Batch {
     return memory.getLong(timerTimes + 8 * request);
   }
 
-  /** The frame at {@code at} of the output section, as an array of its own. */
-  byte[] frame(int at) {
-    int end = framesBytes();
-    int length = at + PackedOut.HEADER > end ? -1 : memory.getInt(out + at);
-    if (length < PackedOut.HEADER || length > end - at) {
-      throw new IllegalStateException("the kernel wrote a frame of " + length + " bytes at " + at + " of " + end
-          + ": a frame begins with its whole length and is at least " + PackedOut.HEADER + " bytes");
-    }
-    byte[] frame = new byte[length];
-    memory.get(out + at, frame);
-    return frame;
+  /** All that the run has put out, as a block of frames. */
+  byte[] frames() {
+    byte[] block = new byte[framesBytes()];
+    memory.get(out, block);
+    return block;
   }
 }

@@ -6,8 +6,10 @@ import org.apache.flink.api.common.state.ValueState;
 import org.apache.flink.api.common.state.ValueStateDescriptor;
 import org.apache.flink.api.common.typeinfo.PrimitiveArrayTypeInfo;
 import org.apache.flink.configuration.Configuration;
+import org.apache.flink.configuration.TaskManagerOptions;
 import org.apache.flink.python.PythonOptions;
 import org.apache.flink.runtime.execution.CancelTaskException;
+import org.apache.flink.runtime.execution.SuppressRestartsException;
 import org.apache.flink.runtime.state.VoidNamespace;
 import org.apache.flink.runtime.state.VoidNamespaceSerializer;
 import org.apache.flink.streaming.api.operators.BoundedOneInput;
@@ -24,7 +26,7 @@ import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
  * A keyed operator that runs a compiled Python kernel on batches of events, over states that lie in one off-heap block.
  *
  * <p>It knows no domain. Events ({@link PackedIn}) gather in a {@link Batch}; the states of recently seen keys lie in a {@link Slab},
- * which the kernel updates in place; what the kernel emits are frames ({@link PackedOut}), each one stream element. Flink's keyed state
+ * which the kernel updates in place; what a run emits are frames ({@link PackedOut}), together one stream element. Flink's keyed state
  * is read when a key is not resident, and written before every barrier.
  *
  * <p><b>Why this is as exact as writing keyed state for each event.</b>
@@ -53,6 +55,11 @@ public final class CustomerOperator extends AbstractEmbeddedPythonFunctionOperat
   private static final int MAX_OUT = 256 << 20;
   /** Between two runs of an entry that waits; the kernel itself decides how often it asks. */
   private static final long WAIT_STEP_MS = 20;
+  /** The block where Flink sets no limit, in a local run: 349,525 states of 3 KiB. */
+  private static final long LOCAL_BLOCK = 1L << 30;
+  /** Of a slot's off-heap memory, what is for Python: interpreter, NumPy, compiled kernels. */
+  private static final long BESIDE_BLOCK = 192L << 20;
+  private static final int LEAST_STATES = 10_000;
 
   private final String module;
   private final byte[] spec;
@@ -62,8 +69,6 @@ public final class CustomerOperator extends AbstractEmbeddedPythonFunctionOperat
   private final int eventBytes;
   private final int outBytes;
   private final long boundMs;
-  private int spreadStates;
-  private long spreadAfterMs;
 
   private transient PythonKernel kernel;
   private transient Slab slab;
@@ -73,6 +78,8 @@ public final class CustomerOperator extends AbstractEmbeddedPythonFunctionOperat
   private transient StreamRecord<byte[]> element;
   private transient OperatorStats stats;
   private transient byte[] empty;
+  private transient byte[] scratch;
+  private transient WriteBackPace pace;
   private transient int batchNumber;
   private transient boolean lingering;
   private transient long watermark;
@@ -85,7 +92,7 @@ public final class CustomerOperator extends AbstractEmbeddedPythonFunctionOperat
    * @param spec what the module needs to know; opaque here
    * @param batchSize entries a batch
    * @param lingerMs how long an event may wait for its batch to fill
-   * @param capacity states kept in the block; more than a batch has entries
+   * @param capacity states kept in the block; more than a batch has entries. 0: as many as the TaskManager's off-heap memory has room for
    * @param eventBytes bytes of events a batch
    * @param outBytes bytes of frames a run may write
    * @param boundMs the bound of disorder, handed to the kernel
@@ -93,7 +100,7 @@ public final class CustomerOperator extends AbstractEmbeddedPythonFunctionOperat
   public CustomerOperator(Configuration config, String module, byte[] spec, int batchSize, long lingerMs, int capacity,
       int eventBytes, int outBytes, long boundMs) {
     super(config);
-    if (batchSize < 1 || capacity <= batchSize) {
+    if (batchSize < 1 || capacity != 0 && capacity <= batchSize) {
       throw new IllegalArgumentException("capacity " + capacity + " must exceed the batch size " + batchSize + ", which must be positive");
     }
     if (!module.matches("\\w+(\\.\\w+)*")) {
@@ -109,14 +116,9 @@ public final class CustomerOperator extends AbstractEmbeddedPythonFunctionOperat
     this.boundMs = boundMs;
   }
 
-  /**
-   * Also writes back between barriers, so that a barrier finds fewer dirty states: after each batch up to {@code states} of those that
-   * have been dirty for {@code afterMs}. 0 states: only at barriers. It pays where many keys change rarely.
-   */
-  public CustomerOperator spreadWriteBack(int states, long afterMs) {
-    spreadStates = states;
-    spreadAfterMs = afterMs;
-    return this;
+  /** For tests: another say on what is written ahead. */
+  void pace(WriteBackPace other) {
+    pace = other;
   }
 
   /** Nothing: the default would run the key selector and set the key for every element. */
@@ -137,10 +139,24 @@ public final class CustomerOperator extends AbstractEmbeddedPythonFunctionOperat
     batchNumber = 0;
     kernel = new PythonKernel(interpreter, module, spec);
     empty = new byte[kernel.stateSize];
-    slab = new Slab(capacity, kernel.stateSize);
+    scratch = new byte[kernel.stateSize];
+    pace = new WriteBackPace();
+    slab = new Slab(capacity == 0 ? room() : capacity, kernel.stateSize);
     batch = new Batch(batchSize, eventBytes, outBytes);
     kernel.map(slab, batch, boundMs);
     stats = new OperatorStats(getMetricGroup(), slab, kernel.describe());
+  }
+
+  /** How many states a slot's share of the TaskManager's off-heap memory has room for, beside the batch and what Python itself needs. */
+  private int room() {
+    Configuration manager = new Configuration();
+    manager.addAll(Configuration.fromMap(getContainingTask().getEnvironment().getTaskManagerInfo().getConfiguration().toMap()));
+    long offHeap = manager.get(TaskManagerOptions.TASK_OFF_HEAP_MEMORY).getBytes();
+    long share = offHeap / manager.get(TaskManagerOptions.NUM_TASK_SLOTS);
+    long block = offHeap == Long.MAX_VALUE ? LOCAL_BLOCK : share - BESIDE_BLOCK - eventBytes - outBytes;
+    int states = (int) Math.max(LEAST_STATES, Math.min(Slab.most(kernel.stateSize), block / kernel.stateSize));
+    LOG.info("room for {} resident states of {} bytes", states, kernel.stateSize);
+    return Math.max(states, batchSize + 1);
   }
 
   @Override
@@ -212,7 +228,17 @@ public final class CustomerOperator extends AbstractEmbeddedPythonFunctionOperat
     if (stored == null) {
       return empty;
     }
-    return kernel.accepts(stored) ? stored : kernel.migrate(stored);
+    byte[] state = PackedState.isPacked(stored) ? unpacked(stored) : stored; // jobs of 0.1.0 stored states as they are
+    return kernel.accepts(state) ? state : kernel.migrate(state);
+  }
+
+  /** A state that cannot be used will be the same after a restart. */
+  private static byte[] unpacked(byte[] stored) {
+    try {
+      return PackedState.unpack(stored);
+    } catch (IllegalStateException broken) {
+      throw new SuppressRestartsException(broken);
+    }
   }
 
   private void setKey(byte[] key) {
@@ -256,7 +282,7 @@ public final class CustomerOperator extends AbstractEmbeddedPythonFunctionOperat
     }
     batch.clear();
     batchNumber++;
-    spread();
+    writeAhead();
   }
 
   /**
@@ -286,18 +312,17 @@ public final class CustomerOperator extends AbstractEmbeddedPythonFunctionOperat
     long now = System.currentTimeMillis();
     for (int i = first; i < end; i++) {
       if (batch.takeTouched(i)) {
-        slab.markDirty(batch.slot(i), now);
+        slab.markDirty(batch.slot(i));
       }
     }
     for (int i = 0, n = batch.timers(); i < n; i++) {
       setKey(slab.key(batch.timerSlot(i)));
       timers.registerEventTimeTimer(VoidNamespace.INSTANCE, batch.timerAt(i));
     }
-    for (int at = 0, n = batch.framesBytes(); at < n; ) {
-      byte[] frame = batch.frame(at);
-      at += frame.length;
-      stats.emitted(frame, now);
-      output.collect(element.replace(frame));
+    if (batch.framesBytes() > 0) {
+      byte[] block = batch.frames();
+      stats.emitted(block, now);
+      output.collect(element.replace(block));
     }
   }
 
@@ -316,7 +341,8 @@ public final class CustomerOperator extends AbstractEmbeddedPythonFunctionOperat
     if (slab.empty(slot)) {
       states.clear();
     } else {
-      states.update(slab.copy(slot));
+      slab.read(slot, scratch);
+      states.update(PackedState.pack(scratch));
     }
     slab.markClean(slot);
     stats.wrote();
@@ -325,20 +351,29 @@ public final class CustomerOperator extends AbstractEmbeddedPythonFunctionOperat
   /** After this, Flink's state equals the slab for every key. */
   private void writeBackAll() throws Exception {
     long started = System.nanoTime();
-    for (int slot = slab.oldestDirty(); slot >= 0; slot = slab.oldestDirty()) {
-      writeBack(slot);
-    }
-    stats.wroteBack(System.nanoTime() - started);
+    int states = slab.dirty();
+    writeOldest(states);
+    long ended = System.nanoTime();
+    pace.wrote(states, ended - started);
+    pace.barrier(started);
+    stats.wroteBack(ended - started);
   }
 
-  private void spread() throws Exception {
-    if (spreadStates > 0) {
-      long before = System.currentTimeMillis() - spreadAfterMs;
-      int slot = slab.oldestDirty();
-      for (int i = 0; i < spreadStates && slot >= 0 && slab.dirtySince(slot) <= before; i++) {
-        writeBack(slot);
-        slot = slab.oldestDirty();
-      }
+  /** Some of what the next barrier would have to write. */
+  private void writeAhead() throws Exception {
+    long started = System.nanoTime();
+    int due = Math.min(slab.dirty(), pace.due(started, slab.dirty()));
+    if (due > 0) {
+      writeOldest(due);
+      long took = System.nanoTime() - started;
+      pace.wrote(due, took);
+      stats.wroteAhead(due, took);
+    }
+  }
+
+  private void writeOldest(int states) throws Exception {
+    for (int i = 0; i < states; i++) {
+      writeBack(slab.oldestDirty());
     }
   }
 
@@ -380,6 +415,9 @@ public final class CustomerOperator extends AbstractEmbeddedPythonFunctionOperat
       }
     } finally {
       kernel = null;
+      if (slab != null) {
+        slab.close();
+      }
       slab = null;
       batch = null;
       super.close();

@@ -28,6 +28,8 @@ final class OperatorStats {
   private long writeBackNanos;
   private long writeBackLastNanos;
   private long writeBackMaxNanos;
+  private long ahead;
+  private long aheadNanos;
   private long watermark = Long.MIN_VALUE;
 
   OperatorStats(MetricGroup operator, Slab slab, byte[] description) throws IOException {
@@ -43,6 +45,8 @@ final class OperatorStats {
     counter(group, "states_written_total", () -> written);
     counter(group, "write_backs_total", () -> writeBacks);
     counter(group, "write_back_ms_total", () -> writeBackNanos / 1_000_000);
+    counter(group, "states_written_ahead_total", () -> ahead);
+    counter(group, "write_ahead_ms_total", () -> aheadNanos / 1_000_000);
     gauge(group, "write_back_last_ms", () -> writeBackLastNanos / 1e6);
     gauge(group, "write_back_max_ms", () -> writeBackMaxNanos / 1e6);
     gauge(group, "resident_states", () -> slab.resident());
@@ -73,11 +77,14 @@ final class OperatorStats {
     emitNanos += emit;
   }
 
-  void emitted(byte[] frame, long now) {
-    frames++;
-    long created = PackedOut.createdMs(frame);
-    if (created != 0 && PackedOut.channel(frame) == TIMED_CHANNEL) {
-      latency.add(Math.max(0, now - created));
+  void emitted(byte[] block, long now) {
+    for (int at = 0, next; at < block.length; at = next) {
+      next = PackedOut.next(block, at);
+      frames++;
+      long created = PackedIn.longAt(block, at + PackedOut.CREATED_MS);
+      if (created != 0 && block[at + PackedOut.CHANNEL] == TIMED_CHANNEL) {
+        latency.add(Math.max(0, now - created));
+      }
     }
   }
 
@@ -98,6 +105,11 @@ final class OperatorStats {
     writeBackNanos += nanos;
     writeBackLastNanos = nanos;
     writeBackMaxNanos = Math.max(writeBackMaxNanos, nanos);
+  }
+
+  void wroteAhead(int states, long nanos) {
+    ahead += states;
+    aheadNanos += nanos;
   }
 
   void passed(long mark) {

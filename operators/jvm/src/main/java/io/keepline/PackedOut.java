@@ -3,7 +3,10 @@ package io.keepline;
 import java.util.Arrays;
 
 /**
- * One output frame as one byte array: what the operator emits and the sinks take apart.
+ * An output frame, and a block of frames: what the operator emits and the sinks take apart.
+ *
+ * <p>A block is one frame behind another, all that a run of the kernel has put out. As one stream element it costs the way to a sink once
+ * and not for each frame. A single frame is a block too.
  *
  * <pre>
  *  0 u32 length of the whole frame      4 u8 channel      5 three bytes of 0
@@ -21,6 +24,16 @@ public final class PackedOut {
   public static final int HEADER = 40;
 
   private PackedOut() {}
+
+  /** Where the frame behind the one at {@code at} begins. Refuses a length that leads nowhere. */
+  public static int next(byte[] block, int at) {
+    int length = at + HEADER > block.length ? -1 : PackedIn.intAt(block, at);
+    if (length < HEADER || length > block.length - at) {
+      throw new IllegalStateException("a frame of " + length + " bytes at " + at + " of a block of " + block.length
+          + " bytes: a frame begins with its whole length and is at least " + HEADER + " bytes");
+    }
+    return at + length;
+  }
 
   public static int channel(byte[] frame) {
     return frame[CHANNEL] & 255;

@@ -1,7 +1,6 @@
 package io.keepline;
 
 import java.util.function.Supplier;
-import org.apache.flink.core.memory.MemorySegmentFactory;
 import org.apache.flink.runtime.execution.SuppressRestartsException;
 import pemja.core.PythonException;
 import pemja.core.PythonInterpreter;
@@ -60,7 +59,7 @@ final class PythonKernel {
   void map(Slab slab, Batch batch, long boundMs) {
     java.nio.ByteBuffer sizes = java.nio.ByteBuffer.allocate(40).order(java.nio.ByteOrder.LITTLE_ENDIAN);
     sizes.putLong(slab.capacity).putLong(batch.eventBytes).putLong(batch.outBytes).putLong(batch.memory.capacity()).putLong(boundMs);
-    call(MAP, handle, MemorySegmentFactory.wrapOffHeapMemory(slab.memory).getAddress(), batch.address(), batch.capacity, sizes.array());
+    call(MAP, handle, slab.address(), batch.address(), batch.capacity, sizes.array());
   }
 
   /** Runs the entries from the batch's first up to {@code end}; returns how many it consumed. */

@@ -3,6 +3,8 @@ package io.keepline;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.Arrays;
+import org.apache.flink.core.memory.MemorySegment;
+import org.apache.flink.core.memory.MemorySegmentFactory;
 
 /**
  * The states of the resident keys: one off-heap block of {@code capacity} slots, and the tables that say which key sits where.
@@ -10,12 +12,17 @@ import java.util.Arrays;
  * <p>It does no I/O. Lookup is a chained hash table over raw key bytes (a hit allocates nothing); victims are picked by the clock
  * algorithm among the slots that the pending batch does not use; the dirty slots form a list, oldest first, linked through two arrays,
  * so that any slot leaves it in constant time. Used by one thread.
+ *
+ * <p>The block is memory that the system gives page by page when it is first touched, and slots are taken in order: a large capacity
+ * costs what the customers need that are there.
  */
 final class Slab {
   final int capacity;
   final int stateSize;
-  final ByteBuffer memory;
+  private static final int PAGE = 2 << 20;
 
+  private final MemorySegment memory;
+  private final int start;
   private final int mask;
   private final int[] heads;
   private final int[] chain;
@@ -31,18 +38,19 @@ final class Slab {
   private static final int END = -1;
   private final int[] newer;
   private final int[] older;
-  private final long[] dirtySince;
+  private int dirty;
   private int oldest = END;
   private int newest = END;
 
   Slab(int capacity, int stateSize) {
-    if ((long) capacity * stateSize > Integer.MAX_VALUE) {
+    if (capacity > most(stateSize)) {
       throw new IllegalArgumentException("capacity " + capacity + " x " + stateSize + " bytes of state exceed 2 GiB a subtask: lower"
-          + " the capacity to " + Integer.MAX_VALUE / stateSize + " or raise the parallelism");
+          + " the capacity to " + most(stateSize) + " or raise the parallelism");
     }
     this.capacity = capacity;
     this.stateSize = stateSize;
-    memory = direct(capacity * stateSize, "the resident states");
+    memory = allocate(capacity * stateSize + PAGE);
+    start = (int) (-memory.getAddress() & (PAGE - 1));
     int table = Integer.highestOneBit(Math.max(16, capacity)) << 1;
     mask = table - 1;
     heads = new int[table];
@@ -56,7 +64,30 @@ final class Slab {
     newer = new int[capacity];
     Arrays.fill(newer, CLEAN);
     older = new int[capacity];
-    dirtySince = new long[capacity];
+  }
+
+  /** The most states of this size that a block may hold. */
+  static int most(int stateSize) {
+    return (Integer.MAX_VALUE - PAGE) / stateSize;
+  }
+
+  private static MemorySegment allocate(int bytes) {
+    try {
+      return MemorySegmentFactory.allocateOffHeapUnsafeMemory(bytes);
+    } catch (OutOfMemoryError e) {
+      throw new IllegalStateException("no " + bytes + " bytes of memory for the resident states: lower resident_states, or give the"
+          + " machine more memory", e);
+    }
+  }
+
+  /** Gives the block back. Nobody may touch it from then on, the kernel included. */
+  void close() {
+    memory.free();
+  }
+
+  /** Of the block: the boundary of a large page, so that the kernel can ask for those. */
+  long address() {
+    return memory.getAddress() + start;
   }
 
   static ByteBuffer direct(int bytes, String what) {
@@ -143,32 +174,34 @@ final class Slab {
   }
 
   void load(int slot, byte[] state) {
-    memory.put(slot * stateSize, state);
+    memory.put(at(slot), state);
   }
 
-  /** A fresh copy of the slot's bytes. Fresh, because Flink's heap backend keeps the array it is given. */
-  byte[] copy(int slot) {
-    byte[] state = new byte[stateSize];
-    memory.get(slot * stateSize, state);
-    return state;
+  /** Copies the slot's bytes. */
+  void read(int slot, byte[] into) {
+    memory.get(at(slot), into);
   }
 
   /** The kernel writes 0 here where the customer has no state any more. */
   boolean empty(int slot) {
-    return memory.getShort(slot * stateSize) == 0;
+    return memory.getShort(at(slot)) == 0;
+  }
+
+  private int at(int slot) {
+    return start + slot * stateSize;
   }
 
   boolean isDirty(int slot) {
     return newer[slot] != CLEAN;
   }
 
-  void markDirty(int slot, long now) {
+  void markDirty(int slot) {
     if (newer[slot] != CLEAN) {
       return;
     }
     newer[slot] = END;
     older[slot] = newest;
-    dirtySince[slot] = now;
+    dirty++;
     if (newest == END) {
       oldest = slot;
     } else {
@@ -178,6 +211,7 @@ final class Slab {
   }
 
   void markClean(int slot) {
+    dirty--;
     int n = newer[slot];
     int o = older[slot];
     if (n == END) {
@@ -198,7 +232,7 @@ final class Slab {
     return oldest;
   }
 
-  long dirtySince(int slot) {
-    return dirtySince[slot];
+  int dirty() {
+    return dirty;
   }
 }

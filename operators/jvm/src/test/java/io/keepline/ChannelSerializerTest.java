@@ -7,8 +7,11 @@ import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
 import java.util.List;
+import org.apache.flink.api.common.functions.util.ListCollector;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.junit.jupiter.api.Test;
 
@@ -61,9 +64,23 @@ public class ChannelSerializerTest {
   }
 
   @Test
-  void theFilterPassesItsChannelsOnly() {
-    ChannelFilter filter = new ChannelFilter(1L << 1 | 1L << 63);
-    assertTrue(filter.filter(frame(1, "", null, 0, 0, 0)) && filter.filter(frame(63, "", null, 0, 0, 0)));
-    assertFalse(filter.filter(frame(0, "", null, 0, 0, 0)));
+  void aBlockIsTakenApartIntoTheFramesOfTheWantedChannels() {
+    byte[] first = frame(1, "a", new byte[] {1}, 0, 0, 0);
+    byte[] other = frame(0, "b", new byte[] {2}, 0, 0, 0);
+    byte[] last = frame(63, "", null, 0, 0, 0);
+    byte[] block = ByteBuffer.allocate(first.length + other.length + last.length).put(first).put(other).put(last).array();
+    assertArrayEquals(new byte[][] {first, last}, framesOf(block, 1L << 1 | 1L << 63));
+    assertArrayEquals(new byte[][] {first, other, last}, framesOf(block, -1L));
+    assertArrayEquals(new byte[][] {other}, framesOf(other, -1L));
+    assertArrayEquals(new byte[][] {}, framesOf(new byte[0], -1L));
+    block[first.length] = 1; // a length that ends inside the header
+    String why = assertThrows(IllegalStateException.class, () -> framesOf(block, -1L)).getMessage();
+    assertTrue(why.contains("a frame of 1 bytes at " + first.length), why);
+  }
+
+  private static byte[][] framesOf(byte[] block, long channels) {
+    List<byte[]> frames = new ArrayList<>();
+    new ChannelFrames(channels).flatMap(block, new ListCollector<>(frames));
+    return frames.toArray(new byte[0][]);
   }
 }

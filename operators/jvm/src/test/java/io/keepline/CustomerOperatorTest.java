@@ -189,10 +189,10 @@ class CustomerOperatorTest {
 
   @Test
   void evictedStatesComeBack() throws Exception {
-    for (int spread : new int[] {0, 3}) {
+    for (int ahead : new int[] {0, 3}) {
       Settings s = new Settings();
       s.capacity = 9;
-      s.spread = spread;
+      s.ahead = ahead;
       Map<String, Integer> last = new HashMap<>();
       try (Harness h = Kernels.open(s)) {
         for (int i = 0; i < 2000; i++) {

@@ -5,6 +5,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.stream.Stream;
 import org.apache.flink.api.common.typeinfo.Types;
@@ -32,7 +33,8 @@ final class Kernels {
     int parallelism = 1;
     int subtask = 0;
     OperatorSubtaskState state;
-    int spread;
+    /** States written after each batch, whatever the time. */
+    int ahead;
   }
 
   /** One output frame of the counting kernel. */
@@ -51,7 +53,15 @@ final class Kernels {
     List<Object> drain() {
       List<Object> all = new ArrayList<>();
       for (Object o : getOutput()) {
-        all.add(o instanceof Watermark ? ((Watermark) o).getTimestamp() : out(((StreamRecord<?>) o).getValue()));
+        if (o instanceof Watermark) {
+          all.add(((Watermark) o).getTimestamp());
+        } else {
+          byte[] block = (byte[]) ((StreamRecord<?>) o).getValue();
+          for (int at = 0, next; at < block.length; at = next) {
+            next = PackedOut.next(block, at);
+            all.add(out(Arrays.copyOfRange(block, at, next)));
+          }
+        }
       }
       getOutput().clear();
       return all;
@@ -74,13 +84,21 @@ final class Kernels {
     config.set(PythonOptions.PYTHON_EXECUTABLE, python.toString());
     config.set(PythonOptions.PYTHON_PATH, sitePackages(python) + ":" + System.getProperty("keepline.test.python.path"));
     CustomerOperator operator = new CustomerOperator(config, "counting_kernel", s.spec.getBytes(StandardCharsets.UTF_8), s.batch, s.linger,
-        s.capacity, s.eventBytes, s.outBytes, 3_600_000L).spreadWriteBack(s.spread, 0);
+        s.capacity, s.eventBytes, s.outBytes, 3_600_000L);
     Harness harness = new Harness(operator, s);
     harness.setup();
     if (s.state != null) {
       harness.initializeState(s.state);
     }
     harness.open();
+    if (s.ahead > 0) {
+      operator.pace(new WriteBackPace() {
+        @Override
+        int due(long now, int dirty) {
+          return s.ahead;
+        }
+      });
+    }
     return harness;
   }
 
@@ -94,8 +112,7 @@ final class Kernels {
     return PackedDeserializer.pack(0, 0, 0, 0, 0, key.getBytes(StandardCharsets.ISO_8859_1), command.getBytes(StandardCharsets.UTF_8));
   }
 
-  private static Object out(Object frame) {
-    byte[] b = (byte[]) frame;
+  private static Object out(byte[] b) {
     String key = PackedOut.key(b) == null ? "" : new String(PackedOut.key(b), StandardCharsets.ISO_8859_1);
     String value = new String(PackedOut.value(b), StandardCharsets.UTF_8);
     if (value.startsWith("x")) {

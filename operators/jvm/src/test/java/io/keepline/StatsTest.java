@@ -84,6 +84,7 @@ class StatsTest {
     stats.wrote();
     stats.wroteBack(9_000_000);
     stats.wroteBack(2_500_000);
+    stats.wroteAhead(6, 4_000_000);
     slab.free();
     stats.passed(System.currentTimeMillis() - 60_000);
     Map<String, Object> now = group.now();
@@ -94,6 +95,8 @@ class StatsTest {
     assertEquals(2L, now.get("keepline_state_misses_total"));
     assertEquals(1L, now.get("keepline_state_evictions_total"));
     assertEquals(1L, now.get("keepline_states_written_total"));
+    assertEquals(6L, now.get("keepline_states_written_ahead_total"));
+    assertEquals(4L, now.get("keepline_write_ahead_ms_total"));
     assertEquals(2L, now.get("keepline_write_backs_total"));
     assertEquals(11L, now.get("keepline_write_back_ms_total"));
     assertEquals(2.5, now.get("keepline_write_back_last_ms"));
@@ -121,6 +124,7 @@ class StatsTest {
 
   private static byte[] frame(int channel, long created) {
     byte[] frame = new byte[PackedOut.HEADER];
+    PackedIn.INT.set(frame, 0, frame.length);
     frame[PackedOut.CHANNEL] = (byte) channel;
     PackedIn.LONG.set(frame, PackedOut.CREATED_MS, created);
     return frame;

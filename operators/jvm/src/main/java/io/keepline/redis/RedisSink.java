@@ -2,6 +2,7 @@ package io.keepline.redis;
 
 import io.keepline.PackedOut;
 import java.io.IOException;
+import java.util.Arrays;
 import java.util.Collection;
 import java.util.List;
 import java.util.Map;
@@ -87,9 +88,12 @@ public final class RedisSink implements Sink<byte[]>, SupportsWriterState<byte[]
     }
 
     @Override
-    public void write(byte[] frame, Context context) {
-      if (views.containsKey(PackedOut.channel(frame))) {
-        pending.put(frame);
+    public void write(byte[] block, Context context) {
+      for (int at = 0, next; at < block.length; at = next) {
+        next = PackedOut.next(block, at);
+        if (views.containsKey(block[at + PackedOut.CHANNEL] & 255)) {
+          pending.put(Arrays.copyOfRange(block, at, next));
+        }
       }
     }
 

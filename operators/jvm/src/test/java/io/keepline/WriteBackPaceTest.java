@@ -1,0 +1,96 @@
+package io.keepline;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.util.ArrayList;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+
+/** Writing ahead of barriers, on a clock of the test's own. */
+class WriteBackPaceTest {
+  private static final long MS = 1_000_000;
+  private static final long COST = 1000;
+
+  /** A simulated operator with a barrier each {@code interval} ms: each ms dirties some of its states; what is dirty at each barrier. */
+  private static List<Integer> dirtyAtBarriers(int perMs, int interval, int customers, int barriers) {
+    WriteBackPace pace = new WriteBackPace();
+    List<Integer> found = new ArrayList<>();
+    long now = 5;
+    int dirty = 0;
+    for (long barrier = interval * MS; found.size() < barriers; ) {
+      now += MS;
+      dirty += (int) (perMs * (long) (customers - dirty) / customers);
+      int due = Math.min(dirty, pace.due(now, dirty));
+      dirty -= due;
+      now += due * COST;
+      pace.wrote(due, due * COST);
+      if (now >= barrier) {
+        found.add(dirty);
+        pace.wrote(dirty, dirty * COST);
+        pace.barrier(now);
+        now += dirty * COST;
+        dirty = 0;
+        barrier += interval * MS;
+      }
+    }
+    return found;
+  }
+
+  @Test
+  void aLargeDirtySetIsMostlyWrittenBeforeTheBarrier() {
+    List<Integer> dirty = dirtyAtBarriers(150, 5000, 200_000, 10);
+    assertTrue(dirty.get(0) > 150_000, "nothing is known yet: " + dirty);
+    assertTrue(dirty.subList(2, 10).stream().allMatch(left -> left < 40_000), dirty.toString());
+  }
+
+  @Test
+  void aSmallDirtySetIsLeftForTheBarrier() {
+    List<Integer> dirty = dirtyAtBarriers(5000, 1000, 5000, 6);
+    assertEquals(List.of(5000, 5000, 5000, 5000, 5000, 5000), dirty, "5 ms of writing is no pause worth a second write");
+  }
+
+  @Test
+  void withoutAnExpectationNothingIsWrittenAhead() {
+    WriteBackPace pace = new WriteBackPace();
+    assertEquals(0, pace.due(1, 1_000_000));
+    pace.barrier(10 * MS);
+    assertEquals(0, pace.due(5000 * MS, 1_000_000));
+  }
+
+  @Test
+  void aBarrierThatDoesNotComeEndsTheWriting() {
+    WriteBackPace pace = new WriteBackPace();
+    pace.barrier(0);
+    pace.barrier(1000 * MS);
+    assertTrue(pace.due(1999 * MS, 500_000) > 0);
+    assertTrue(pace.due(2049 * MS, 500_000) > 0, "a little late is still expected");
+    assertEquals(0, pace.due(2051 * MS, 500_000));
+    assertEquals(0, pace.due(9000 * MS, 500_000));
+  }
+
+  @Test
+  void noBatchWaitsLongForTheWriting() {
+    WriteBackPace pace = new WriteBackPace();
+    pace.barrier(0);
+    pace.barrier(1000 * MS);
+    for (int i = 0; i < 100; i++) {
+      pace.wrote(10_000, 10_000 * COST);
+    }
+    assertTrue(pace.due(1990 * MS, 2_000_000) * COST <= WriteBackPace.SLICE + COST + 1000);
+  }
+
+  @Test
+  void theLongestOfTheLastIntervalsIsExpected() {
+    WriteBackPace pace = new WriteBackPace();
+    pace.barrier(0);
+    pace.barrier(1000 * MS);
+    pace.barrier(1100 * MS); // a savepoint between two checkpoints
+    assertEquals(0, pace.due(1199 * MS, 100_000));
+    assertTrue(pace.due(2090 * MS, 100_000) > 0);
+    for (int i = 1; i <= 4; i++) {
+      pace.barrier((1100 + 100 * i) * MS);
+    }
+    assertTrue(pace.due(1590 * MS, 100_000) > 0, "the old interval is forgotten");
+  }
+}
