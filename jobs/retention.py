@@ -90,6 +90,7 @@ class RetentionJob:
         sinks: list[Sink] = [to_kafka, to_redis] if settings.redis_url else [to_kafka]
         conf = configuration(settings)
         set_labels(conf, f"{spec.manifest['model_id']}/{spec.manifest['version']}")
+        options = options or stream.OperatorOptions(bound_ms=spec.bound_ms, capacity=settings.resident_states)
         return cls(source, sinks, spec, options, name=settings.job_name, configuration=conf, parallelism=settings.parallelism)
 
     def build(self, env: StreamExecutionEnvironment) -> DataStream:

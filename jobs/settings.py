@@ -149,6 +149,7 @@ class RetentionSettings(JobSettings):
     cooldown: Duration = Field(30 * 86_400_000, description="least time between two interventions for a customer")
     disorder: Duration = Field(3_600_000, description="how far events of one customer may be out of order")
     idle_after: Duration = Field(60_000, description="a partition silent this long follows the wall clock; 0s never")
+    resident_states: int = Field(0, ge=0, description="customers' states kept in memory, a subtask; 0: as many as its memory has room for")
     currency: str = Field("", description="the currency that amounts are in")
     writer_schemas: Annotated[tuple[Path, ...], BeforeValidator(_split)] = Field(
         (), description="Avro schemas (.avsc, or folders of them) of other producers, comma-separated"
@@ -167,6 +168,14 @@ class RetentionSettings(JobSettings):
             raise ValueError(msg)
         return value
 
+    @field_validator("resident_states")
+    @classmethod
+    def _more_than_a_batch(cls, value: int) -> int:
+        if 0 < value < LEAST_RESIDENT:
+            msg = f"expected at least {LEAST_RESIDENT:,}, or 0 for as many as there is room for"
+            raise ValueError(msg)
+        return value
+
     @field_validator("redis_url")
     @classmethod
     def _redis_place(cls, value: str) -> str:
@@ -180,6 +189,8 @@ class RetentionSettings(JobSettings):
         return self.topics, "earliest"
 
 
+LEAST_RESIDENT = 1000
+"""A batch's states must be resident at once, and batches of few customers are slow."""
 DURATIONS = frozenset(
     name
     for name, info in RetentionSettings.model_fields.items()

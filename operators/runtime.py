@@ -5,9 +5,11 @@ Only ever one function name per interpreter: a second one crashes pemja 0.5.7 (d
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import importlib
 import itertools
+import mmap
 import struct
 from collections.abc import Callable
 from typing import Any
@@ -20,6 +22,7 @@ from keepline.operators.customer import CustomerKernel
 from keepline.operators.spec import OperatorSpec
 
 OPEN, STATE_SIZE, MAP, RUN, CLOSE, MIGRATE, DESCRIBE, WAITING_FOR = range(8)
+MADV_HUGEPAGE = getattr(mmap, "MADV_HUGEPAGE", 14)
 _kernels: dict[int, CustomerKernel] = {}
 _others: dict[int, tuple[Callable[..., Any], int]] = {}
 """Operators whose job brought other code than this: that code's `entry`, and its own handle there."""
@@ -29,6 +32,15 @@ code_hash()  # of the code as it is loaded now, whatever happens to its files la
 
 def _view(address: int, size: int) -> npt.NDArray[np.uint8]:
     return np.ctypeslib.as_array((ctypes.c_uint8 * size).from_address(address))
+
+
+def _large_pages(address: int, size: int) -> None:
+    """Asks Linux for large pages (MADV_HUGEPAGE): states are touched at random, and fewer pages are fewer misses of the address cache.
+
+    A system that does not know the call, or does not grant it, changes nothing.
+    """
+    with contextlib.suppress(AttributeError, OSError):
+        ctypes.CDLL(None).madvise(ctypes.c_void_p(address), ctypes.c_size_t(size), MADV_HUGEPAGE)
 
 
 def _open(data: bytes) -> int:
@@ -66,6 +78,7 @@ def entry(op: int, a: int, b: int, c: int, d: int, data: bytes | None) -> int | 
         return kernel.state_version << 32 | kernel.state_size
     if op == MAP:
         capacity, event_bytes, out_bytes, io_bytes, _bound = struct.unpack("<5q", bytes(data or b""))
+        _large_pages(b, capacity * kernel.state_size)
         kernel.bind(_view(b, capacity * kernel.state_size), _view(c, io_bytes), d, out_bytes, event_bytes)
         return 0
     if op == MIGRATE:

@@ -23,6 +23,7 @@ def retention(
     cooldown: Annotated[str | None, Flag(help="Least time between interventions for a customer. [default: 30d]")] = None,
     disorder: Annotated[str | None, Flag(help="How far a customer's events may be out of order. [default: 1h]")] = None,
     idle_after: Annotated[str | None, Flag(help="A partition silent this long follows the wall clock. [default: 60s]")] = None,
+    resident_states: Annotated[int | None, Flag(help="States in memory, a subtask; 0: what has room. [default: 0]")] = None,
     currency: Annotated[str | None, Flag(help="The currency that amounts are in.")] = None,
     parallelism: Annotated[int | None, Flag(help="Subtasks. [default: 1]")] = None,
     checkpoint_interval: Annotated[str | None, Flag(help="How often output is committed. [default: 1s]")] = None,
