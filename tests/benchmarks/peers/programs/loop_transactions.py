@@ -8,8 +8,9 @@ A process has its partitions for good (`assign`), so that no rebalance moves sta
 from __future__ import annotations
 
 import time
+from typing import Any
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Producer, TopicPartition
 
 from tests.benchmarks.peers.plain import engine
 from tests.benchmarks.peers.plain.state import State, load
@@ -22,14 +23,20 @@ def changelog(name: str) -> str:
     return f"{name}.changelog"
 
 
-def restore(consumer: Consumer, task: Task) -> dict[bytes, State]:
-    """The states as of the last commit. Called after `init_transactions`, so nothing of the predecessor's is open any more."""
-    topic, raw = changelog(task.name), {}
-    parts = [TopicPartition(topic, partition, 0) for partition in task.partitions]
-    ends = {part.partition: consumer.get_watermark_offsets(part, timeout=30)[1] for part in parts}
-    consumer.assign(parts)
-    while any(at.offset < ends[at.partition] for at in consumer.position(parts)) and any(ends.values()):
-        raw.update((message.key(), message.value()) for message in sound(consumer.consume(BATCH, 0.2)))
+def restore(task: Task, options: dict[str, Any]) -> dict[bytes, State]:
+    """The states as of the last commit. Called after `init_transactions`, so nothing of the predecessor's is open any more.
+
+    The end of a partition is told by an event: an offset would not do, since the last record may be a transaction's marker.
+    """
+    consumer = Consumer({**options, "enable.partition.eof": True})
+    consumer.assign([TopicPartition(changelog(task.name), partition, OFFSET_BEGINNING) for partition in task.partitions])
+    raw, left = {}, set(task.partitions)
+    while left:
+        messages = consumer.consume(BATCH, 0.2)
+        raw.update((message.key(), message.value()) for message in sound(messages))
+        ended = [message for message in messages if message.error() is not None and message.error().code() == KafkaError._PARTITION_EOF]
+        left -= {message.partition() for message in ended}
+    consumer.close()
     return {key: load(value) for key, value in raw.items()}
 
 
@@ -38,11 +45,11 @@ def main() -> None:
     task = given()
     step = engine.make(task.settings)
     servers = {"bootstrap.servers": task.bootstrap_servers}
-    options = {"group.id": task.name, "enable.auto.commit": False, "isolation.level": "read_committed"}
-    consumer = Consumer({**CONSUMER, **servers, **options})
+    options = {**CONSUMER, **servers, "group.id": task.name, "enable.auto.commit": False, "isolation.level": "read_committed"}
+    consumer = Consumer(options)
     producer = Producer({**PRODUCER, **servers, "transactional.id": f"{task.name}-{task.process}", "transaction.timeout.ms": 60_000})
     producer.init_transactions()
-    states = restore(consumer, task)
+    states = restore(task, options)
     at = consumer.committed([TopicPartition(task.source, partition) for partition in task.partitions], timeout=30)
     parts = [TopicPartition(part.topic, part.partition, part.offset if part.offset >= 0 else OFFSET_BEGINNING) for part in at]
     consumer.assign(parts)
