@@ -26,9 +26,14 @@ public final class Buckets {
   }
 
   public void add(double value) {
+    add(value, 1);
+  }
+
+  /** {@code n} times the same. */
+  public void add(double value, long n) {
     int at = Arrays.binarySearch(bounds, value);
-    counts[at >= 0 ? at : -at - 1]++; // a bound belongs to its bucket
-    sum += value;
+    counts[at >= 0 ? at : -at - 1] += n; // a bound belongs to its bucket
+    sum += n * value;
   }
 
   /** Metrics NAME_le_bucket{le="…"}, NAME_sum, NAME_count; Flink puts a label's name into the metric's. */

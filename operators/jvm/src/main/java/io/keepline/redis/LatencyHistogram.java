@@ -10,10 +10,15 @@ public final class LatencyHistogram {
   private long count;
   private long max;
 
-  public synchronized void add(long ms) {
+  public void add(long ms) {
+    add(ms, 1);
+  }
+
+  /** {@code n} times the same. */
+  public synchronized void add(long ms, long n) {
     long v = Math.max(0, ms);
-    counts[bucket(v)]++;
-    count++;
+    counts[bucket(v)] += n;
+    count += n;
     max = Math.max(max, v);
   }
 

@@ -23,8 +23,32 @@ final class PendingFrames {
   private long dropped;
   private boolean closed;
 
-  /** A frame, and since when (System.nanoTime) its key's view has been out of date. */
-  private record Pending(byte[] frame, long since) {}
+  /**
+   * A frame, and since when (System.nanoTime) its key's view has been out of date.
+   *
+   * @param replaced timed frames of the key that this one has replaced: their effect, too, is in Redis only when this one is
+   * @param replacedMs when the first of their events was created
+   */
+  record Pending(byte[] frame, long since, int replaced, long replacedMs) {
+    /** The newer frame in the place of this one. */
+    Pending replacedBy(byte[] newer) {
+      long created = PackedOut.createdMs(frame);
+      if (created == 0) {
+        return new Pending(newer, since, replaced, replacedMs);
+      }
+      return new Pending(newer, since, replaced + 1, replaced == 0 ? created : Math.min(created, replacedMs));
+    }
+
+    /** The same with what a later one, which stood beside this one, has replaced. */
+    Pending replacedBy(Pending later) {
+      Pending merged = replacedBy(later.frame);
+      if (later.replaced == 0) {
+        return merged;
+      }
+      long first = merged.replaced == 0 ? later.replacedMs : Math.min(merged.replacedMs, later.replacedMs);
+      return new Pending(later.frame, since, merged.replaced + later.replaced, first);
+    }
+  }
 
   PendingFrames(int bound) {
     this.bound = bound;
@@ -49,11 +73,11 @@ final class PendingFrames {
         notifyAll();
       }
     }
-    waiting.put(key, new Pending(frame, waits == null ? System.nanoTime() : waits.since));
+    waiting.put(key, waits == null ? new Pending(frame, System.nanoTime(), 0, 0) : waits.replacedBy(frame));
   }
 
   /** Up to {@code max} frames to send, after waiting up to {@code waitMs} for the first; empty where none came. */
-  synchronized List<byte[]> take(int max, long waitMs) throws InterruptedException {
+  synchronized List<Pending> take(int max, long waitMs) throws InterruptedException {
     if (waiting.isEmpty() && !closed) {
       wait(waitMs);
     }
@@ -63,7 +87,7 @@ final class PendingFrames {
       sending.put(entry.getKey(), entry.getValue());
       all.remove();
     }
-    return frames(sending);
+    return new ArrayList<>(sending.values());
   }
 
   /** What was taken is in Redis, or was refused for good. */
@@ -79,7 +103,7 @@ final class PendingFrames {
     Map<Key, Pending> rest = new LinkedHashMap<>(waiting);
     waiting.clear();
     waiting.putAll(sending);
-    rest.forEach((key, newer) -> waiting.merge(key, newer, (first, last) -> new Pending(last.frame, first.since)));
+    rest.forEach((key, newer) -> waiting.merge(key, newer, Pending::replacedBy));
     sending.clear();
   }
 

@@ -2,6 +2,7 @@ package io.keepline.redis;
 
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import javax.net.ssl.SSLException;
@@ -16,7 +17,7 @@ public final class RedisCheck {
   private RedisCheck() {}
 
   /**
-   * "" if all is well, "away: …" if nobody answers, else why it is refused. Writes each of {@code keys} for a millisecond.
+   * "" if all is well, "away: …" if nobody answers, else why it is refused. Writes each of {@code keys}, with all that the script may do, and lets it expire.
    *
    * @param meterKey as the sink's; "" for none
    */
@@ -30,10 +31,12 @@ public final class RedisCheck {
     String step = "does not let the job in";
     try (Jedis jedis = address.connect(timeoutMs)) {
       step = "does not load the job's script";
-      String sha = jedis.scriptLoad(RedisPipeline.SCRIPT);
+      String sha = jedis.scriptLoad(HashScript.TEXT);
       for (String key : keys) {
         step = "does not let the job write " + key;
-        jedis.evalsha(sha.getBytes(StandardCharsets.UTF_8), List.of(bytes(key)), List.of(bytes("0"), bytes("0"), bytes("1")));
+        write(jedis, sha, key, "0", "1000", "more", "");
+        write(jedis, sha, key, "1", "0"); // a field less: the hash is made anew
+        write(jedis, sha, key, "2", "1");
       }
       if (!meterKey.isEmpty()) {
         String key = meterKey + ":submit-check";
@@ -54,6 +57,18 @@ public final class RedisCheck {
         return "Redis (" + address + "): the certificates of its authority cannot be read: " + e;
       }
       return "away: Redis (" + address + ") does not answer: " + e.getMessage();
+    }
+  }
+
+  private static void write(Jedis jedis, String sha, String key, String sequence, String ttl, String... fields) {
+    List<byte[]> hash = new ArrayList<>(List.of(bytes(key), bytes("0"), bytes(sequence)));
+    for (String field : fields) {
+      hash.add(bytes(field));
+    }
+    List<List<byte[]>> one = List.of(hash);
+    List<?> told = (List<?>) jedis.evalsha(bytes(sha), HashScript.keys(one), HashScript.arguments(one, bytes(ttl)));
+    if (told.get(0) instanceof JedisDataException) {
+      throw (JedisDataException) told.get(0);
     }
   }
 

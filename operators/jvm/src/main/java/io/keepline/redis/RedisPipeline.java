@@ -2,8 +2,8 @@ package io.keepline.redis;
 
 import io.keepline.Buckets;
 import io.keepline.PackedOut;
+import io.keepline.redis.PendingFrames.Pending;
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
@@ -32,23 +32,10 @@ final class RedisPipeline implements Runnable {
       "NOAUTH", "WRONGPASS", "NOPERM", "The user executing the script can't", "ACL failure in script", "MISCONF", "NOREPLICAS",
       "max number of clients"};
 
-  /**
-   * KEYS[1] the hash; ARGV: as_of, sequence, time to live in ms (0 for ever), then the fields. Writes nothing where the hash is as new. The
-   * hash is written whole, so that a field which has become null goes away.
-   */
-  static final String SCRIPT = String.join("\n",
-      "local old = redis.call('HMGET', KEYS[1], 'as_of', 'sequence')",
-      "local as_of, sequence = tonumber(old[1] or nil), tonumber(old[2] or nil)",
-      "local new_as_of, new_sequence = tonumber(ARGV[1]), tonumber(ARGV[2])",
-      "if as_of and sequence and (as_of > new_as_of or (as_of == new_as_of and sequence >= new_sequence)) then return 0 end",
-      "redis.call('DEL', KEYS[1])",
-      "redis.call('HSET', KEYS[1], 'as_of', ARGV[1], 'sequence', ARGV[2], unpack(ARGV, 4))",
-      "if tonumber(ARGV[3]) > 0 then redis.call('PEXPIRE', KEYS[1], ARGV[3]) end",
-      "return 1");
-
   private final RedisSink sink;
   private final PendingFrames pending;
   private final String meterKey;
+  private final byte[] ttl;
   private final Thread thread;
   private final LatencyHistogram latency = new LatencyHistogram();
   private final Buckets buckets = new Buckets(Buckets.LATENCY_MS);
@@ -59,6 +46,8 @@ final class RedisPipeline implements Runnable {
   private volatile long connections;
   private Jedis jedis;
   private byte[] sha;
+  /** Keys a call. */
+  private int together = HashScript.KEYS;
   private long nextMeter;
   private long metered;
 
@@ -66,6 +55,7 @@ final class RedisPipeline implements Runnable {
     this.sink = sink;
     this.pending = pending;
     meterKey = sink.meterKey.isEmpty() ? "" : sink.meterKey + ":" + subtask;
+    ttl = HashScript.ascii(Long.toString(sink.ttlMs));
     thread = new Thread(this, "redis-sink-" + subtask);
     thread.setDaemon(true);
   }
@@ -107,10 +97,10 @@ final class RedisPipeline implements Runnable {
     long pause = FIRST_PAUSE_MS;
     try {
       while (!stopped) {
-        List<byte[]> frames = pending.take(sink.pipeline, meterKey.isEmpty() ? 10_000 : METER_MS);
+        List<Pending> taken = pending.take(sink.pipeline, meterKey.isEmpty() ? 10_000 : METER_MS);
         try {
-          if (!frames.isEmpty()) {
-            send(frames);
+          if (!taken.isEmpty()) {
+            send(taken);
             pending.acknowledge();
             pause = FIRST_PAUSE_MS;
           }
@@ -138,42 +128,40 @@ final class RedisPipeline implements Runnable {
     if (jedis == null) {
       jedis = sink.address.connect(sink.timeoutMs);
       connections++;
-      sha = jedis.scriptLoad(SCRIPT.getBytes(StandardCharsets.UTF_8));
+      sha = jedis.scriptLoad(HashScript.ascii(HashScript.TEXT));
     }
   }
 
-  private void send(List<byte[]> frames) throws IOException {
+  /** A call goes out while the hashes of the next are made, so Redis and this thread work at the same time. */
+  private void send(List<Pending> taken) throws IOException {
     connect();
     Pipeline pipeline = jedis.pipelined();
-    List<byte[]> sent = new ArrayList<>(frames.size());
-    List<Response<Object>> answers = new ArrayList<>(frames.size());
-    byte[] ttl = ascii(sink.ttlMs);
-    for (byte[] frame : frames) {
-      List<byte[]> hash;
+    List<Call> calls = new ArrayList<>();
+    Call call = new Call();
+    for (Pending each : taken) {
       try {
-        hash = sink.views.get(PackedOut.channel(frame)).hash(frame);
+        call.hashes.add(sink.views.get(PackedOut.channel(each.frame())).hash(each.frame()));
+        call.sent.add(each);
       } catch (IOException | RuntimeException e) {
         refuse("unreadable value", e);
-        continue;
       }
-      hash.add(3, ttl);
-      answers.add(pipeline.evalsha(sha, hash.subList(0, 1), hash.subList(1, hash.size())));
-      sent.add(frame);
+      if (call.sent.size() >= together) {
+        calls.add(call.into(pipeline));
+        call = new Call();
+      }
+    }
+    if (!call.sent.isEmpty()) {
+      calls.add(call.into(pipeline));
     }
     pipeline.sync();
-    JedisDataException passing = null;
     long now = System.currentTimeMillis();
-    for (int i = 0; i < answers.size(); i++) {
-      try {
-        answers.get(i).get();
-        written++;
-        long created = PackedOut.createdMs(sent.get(i));
-        if (created != 0) {
-          latency.add(now - created);
-          buckets.add(Math.max(0, now - created));
-        }
-      } catch (JedisDataException e) {
-        if (isPassing(e)) {
+    JedisDataException passing = null;
+    for (Call done : calls) {
+      for (int i = 0; i < done.sent.size(); i++) {
+        JedisDataException e = done.refusal(i);
+        if (e == null) {
+          arrived(done.sent.get(i), now);
+        } else if (isPassing(e)) {
           passing = e;
         } else {
           refuse("the key has another type, or the script failed", e);
@@ -181,7 +169,47 @@ final class RedisPipeline implements Runnable {
       }
     }
     if (passing != null) {
-      throw passing; // the whole pipeline is sent again; what was written is ignored by the script
+      throw passing; // all of it is sent again; what was written is ignored by the script
+    }
+  }
+
+  /** One call of the script. */
+  private final class Call {
+    final List<Pending> sent = new ArrayList<>(together);
+    final List<List<byte[]>> hashes = new ArrayList<>(together);
+    private Response<Object> answer;
+
+    Call into(Pipeline pipeline) {
+      answer = pipeline.evalsha(sha, HashScript.keys(hashes), HashScript.arguments(hashes, ttl));
+      return this;
+    }
+
+    /** Why the i-th hash was refused; null where it was not. Throws where the call as a whole was, and is to be tried key by key. */
+    JedisDataException refusal(int i) {
+      try {
+        Object told = ((List<?>) answer.get()).get(i);
+        return told instanceof JedisDataException ? (JedisDataException) told : null;
+      } catch (JedisDataException e) {
+        if (sent.size() > 1 && !isPassing(e)) {
+          together = 1; // such as CROSSSLOT of a cluster
+          LOG.info("Redis ({}) does not take several keys a call; from now on each has its own: {}", sink.address, e.getMessage());
+          throw e;
+        }
+        return e;
+      }
+    }
+  }
+
+  private void arrived(Pending done, long now) {
+    written++;
+    time(now, PackedOut.createdMs(done.frame()), 1);
+    time(now, done.replacedMs(), done.replaced());
+  }
+
+  private void time(long now, long created, int n) {
+    if (created != 0 && n > 0) {
+      latency.add(now - created, n);
+      buckets.add(Math.max(0, now - created), n);
     }
   }
 
@@ -212,6 +240,7 @@ final class RedisPipeline implements Runnable {
     Map<String, String> fields = new HashMap<>();
     fields.put("count", Long.toString(latency.count()));
     fields.put("p50_ms", Long.toString(latency.quantile(0.50)));
+    fields.put("p90_ms", Long.toString(latency.quantile(0.90)));
     fields.put("p99_ms", Long.toString(latency.quantile(0.99)));
     fields.put("p999_ms", Long.toString(latency.quantile(0.999)));
     fields.put("max_ms", Long.toString(latency.max()));
@@ -245,9 +274,5 @@ final class RedisPipeline implements Runnable {
       LOG.debug("closing the Redis connection", e);
     }
     jedis = null;
-  }
-
-  private static byte[] ascii(long n) {
-    return Long.toString(n).getBytes(StandardCharsets.US_ASCII);
   }
 }

@@ -28,6 +28,10 @@ class RedisPartsTest {
     return frame(0, key, new byte[0], asOf, sequence, 0);
   }
 
+  private static byte[] timed(String key, long sequence, long createdMs) {
+    return frame(0, key, new byte[0], 1, sequence, createdMs);
+  }
+
   private static Map<String, Long> sequences(PendingFrames pending) {
     Map<String, Long> all = new HashMap<>();
     pending.snapshot().forEach(f -> all.put(new String(PackedOut.key(f), StandardCharsets.UTF_8), PackedOut.sequence(f)));
@@ -57,7 +61,7 @@ class RedisPartsTest {
     pending.put(at("b", 0, 0));
     assertEquals(Map.of("a", 2L, "b", 1L), sequences(pending));
     pending.giveBack();
-    assertEquals(List.of(2L, 1L), pending.take(10, 0).stream().map(PackedOut::sequence).toList());
+    assertEquals(List.of(2L, 1L), pending.take(10, 0).stream().map(taken -> PackedOut.sequence(taken.frame())).toList());
     pending.acknowledge();
     assertEquals(0, pending.size());
     assertEquals(0, pending.lagMs());
@@ -75,12 +79,56 @@ class RedisPartsTest {
     pending.put(at("a", 3, 3));
     pending.giveBack();
     assertTrue(pending.lagMs() >= 60, "given back, it waits on");
-    assertEquals(3, PackedOut.sequence(pending.take(1, 0).get(0)));
+    assertEquals(3, PackedOut.sequence(pending.take(1, 0).get(0).frame()));
     pending.acknowledge();
     assertTrue(pending.lagMs() < 60_000 && pending.size() == 1, "b is the oldest now");
     pending.take(1, 0);
     pending.acknowledge();
     assertEquals(0, pending.lagMs());
+  }
+
+  @Test
+  void whatANewerFrameReplacesIsTimedWithIt() throws Exception {
+    PendingFrames pending = new PendingFrames(10);
+    pending.put(timed("a", 1, 500));
+    pending.put(timed("a", 2, 0)); // not timed
+    pending.put(timed("a", 3, 700));
+    pending.put(timed("a", 2, 100)); // older: it replaces nothing
+    PendingFrames.Pending taken = pending.take(1, 0).get(0);
+    assertEquals(List.of(700L, 1L, 500L), List.of(PackedOut.createdMs(taken.frame()), (long) taken.replaced(), taken.replacedMs()));
+    pending.put(timed("a", 4, 400));
+    pending.put(timed("a", 5, 900));
+    pending.giveBack();
+    taken = pending.take(1, 0).get(0);
+    assertEquals(List.of(900L, 3L, 400L), List.of(PackedOut.createdMs(taken.frame()), (long) taken.replaced(), taken.replacedMs()));
+    pending.acknowledge();
+    assertEquals(0, pending.size());
+  }
+
+  @Test
+  void aRandomHistoryTimesEveryFrameOnce() throws Exception {
+    Random random = new Random(5);
+    PendingFrames pending = new PendingFrames(100);
+    long timed = 0;
+    long put = 0;
+    for (int i = 1; i <= 20_000; i++) {
+      long created = random.nextInt(3) == 0 ? 0 : i;
+      put += created == 0 ? 0 : 1;
+      pending.put(timed("k" + random.nextInt(20), i, created));
+      if (random.nextInt(10) == 0 || i == 20_000) {
+        List<PendingFrames.Pending> sent = pending.take(i == 20_000 ? 100 : 7, 0);
+        if (random.nextInt(3) == 0 && i < 20_000) {
+          pending.giveBack();
+          continue;
+        }
+        for (PendingFrames.Pending each : sent) {
+          timed += each.replaced() + (PackedOut.createdMs(each.frame()) == 0 ? 0 : 1);
+          assertTrue(each.replaced() == 0 || each.replacedMs() > 0 && each.replacedMs() < PackedOut.sequence(each.frame()));
+        }
+        pending.acknowledge();
+      }
+    }
+    assertEquals(put, timed);
   }
 
   @Test
@@ -106,7 +154,7 @@ class RedisPartsTest {
       pending.put(at(key, i, i));
       newest.put(key, (long) i);
       if (random.nextInt(10) == 0) {
-        List<byte[]> sent = pending.take(7, 0);
+        List<byte[]> sent = pending.take(7, 0).stream().map(PendingFrames.Pending::frame).toList();
         if (random.nextInt(3) == 0) {
           pending.giveBack();
         } else {
