@@ -168,22 +168,42 @@ def skip_text(buf: Any, p: int) -> int:
 
 
 @njit
-def note_score(buf: Any, p: int, scores: Any, seen: Any) -> bool:
-    """Takes down an Avro Score at buf[p:] by the number in its event id; False for a tick's."""
-    p = skip_text(buf, p + 10)
-    value = load_f64(buf, p + 1)  # behind the score's name
-    p += 10  # and the band
+def event_number(buf: Any, p: int) -> int:
+    """The number in the event id of the Avro Score at buf[p:]; -1 for a tick's."""
+    p = skip_text(buf, p + 10) + 10  # behind the score's name, its value and the band
     while load_u8(buf, p) >= 128:
         p += 1
     p += 1
     if load_u8(buf, p) == 0:
-        return False
+        return -1
     number = 0
     for digit in range(p + 2, p + 2 + ID_DIGITS):
         number = 10 * number + load_u8(buf, digit) - 48
-    scores[number] = value
+    return number
+
+
+@njit
+def note_score(buf: Any, p: int, scores: Any, seen: Any) -> bool:
+    """Takes down an Avro Score at buf[p:] by the number in its event id; False for a tick's."""
+    number = event_number(buf, p)
+    if number < 0:
+        return False
+    scores[number] = load_f64(buf, skip_text(buf, p + 10) + 1)  # behind the score's name
     seen[number] += 1
     return True
+
+
+@njit
+def note_arrivals(buf: Any, lengths: Any, now: float, arrived: Any, seen: Any) -> None:
+    """Takes down when the Scores that stand one behind the other were seen first, and how often, by their events' numbers."""
+    p = 0
+    for length in lengths:
+        number = event_number(buf, p)
+        if number >= 0:
+            if seen[number] == 0:
+                arrived[number] = now
+            seen[number] += 1
+        p += length
 
 
 @njit
