@@ -27,7 +27,7 @@ def arguments(given: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--checkpoints", default="1s,5s", help="checkpoint intervals of the throughput runs (default: %(default)s)")
     parser.add_argument("--rates", default="5000,20000", help="events a second of the latency runs (default: %(default)s)")
     parser.add_argument("--seconds", type=float, default=15.0, help="of a latency run that count (default: 15)")
-    parser.add_argument("--warm", type=float, default=15.0, help="of warm-up before them, at the same rate (default: 15)")
+    parser.add_argument("--warm", type=float, default=30.0, help="of warm-up before them, at the same rate (default: 30)")
     parser.add_argument("--job", default="", help='further flags for the job, such as "--parallelism 2"')
     parser.add_argument("--json", type=Path, help="write the results to this file")
     parser.add_argument("--markdown", action="store_true", help="write docs/benchmarks.md")
@@ -85,7 +85,7 @@ def latency_part(options: argparse.Namespace, say: Say, broker: Any) -> list[dic
 
     with EmbeddedRedis() as redis:
         return [
-            latency.run(broker, redis.url, f"latency-{rate}", events.Stream(20_000), rate, options.warm, options.seconds, say)
+            latency.run(broker, redis, f"latency-{rate}", events.Stream(20_000), rate, options.warm, options.seconds, say)
             for rate in map(int, options.rates.split(","))
         ]
 

@@ -8,6 +8,7 @@ number in its score, so `measure` serves every system that reads the topic and w
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import queue
 import time
@@ -19,7 +20,7 @@ from confluent_kafka import Consumer, TopicPartition
 from redis import Redis
 
 from tests.benchmarks import events, load
-from tests.benchmarks.job import PARTITIONS, Job
+from tests.benchmarks.job import PARTITIONS, Job, tree_cpu
 
 SHARES = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p99.9": 0.999, "max": 1.0}
 FIELDS = {"p50": "p50_ms", "p90": "p90_ms", "p99": "p99_ms", "p99.9": "p999_ms", "max": "max_ms"}
@@ -84,11 +85,12 @@ class Committed:
 
 def measure(
     servers: str, topic: str, scores: str, stream: events.Stream, rate: int, warm_s: float, seconds: float,
-    say: Callable[[str], None], check: Callable[[], None], backlog: int = BACKLOG,
+    say: Callable[[str], None], check: Callable[[], None], cpu: Callable[[], dict[str, float]] = dict, backlog: int = BACKLOG,
 ) -> dict[str, Any]:  # fmt: skip
     """Latency created → committed of a system that reads `topic`, which holds the events below `backlog`, and writes Scores to `scores`.
 
-    `check` is called all the time, and raises if the system is gone.
+    `check` is called all the time, and raises if the system is gone. `cpu` gives CPU seconds so far, by process; the result has how many
+    cores each took, while the events that count came.
     """
     context = multiprocessing.get_context("spawn")
     told = context.Queue()
@@ -98,16 +100,18 @@ def measure(
         reader.read(START_S)
     sender = context.Process(target=load.open_loop, args=(servers, topic, stream, backlog, rate, warm_s, seconds, told), daemon=True)
     sender.start()
-    due, late = None, None
-    while due is None or reader.found < n:
-        reader.read(START_S if due is None else PATIENCE_S)
+    sent: list[Any] = []
+    used: list[tuple[float, dict[str, float]]] = []
+    while len(used) < 2 or reader.found < n:
+        reader.read(PATIENCE_S if sent else START_S)
         say(f"latency at {rate:,} events/s: {(reader.found - backlog) / (n - backlog):.0%}")
-        if due is None:
-            try:
-                due, late = told.get_nowait()
-            except queue.Empty:
-                continue
+        with contextlib.suppress(queue.Empty):
+            sent.append(told.get_nowait())
+        if (sent and not used and time.time() >= sent[0]) or (len(sent) == len(used) + 1 == 2):
+            used.append((time.time(), cpu()))
     reader.close()
+    due, late = sent[1]
+    (since, before), (until, after) = used
     sender.join()
     first = n - len(due)
     wrong = int((reader.seen != 1).sum())
@@ -115,28 +119,33 @@ def measure(
         "rate": rate,
         "events": len(due),
         "producer_late_ms": quantiles(late),
+        "cores": {name: (after[name] - before[name]) / (until - since) for name in after},
         "committed_ms": quantiles(reader.arrived[first:] - due),
         "void": f"void: {wrong} events without exactly one score. " if wrong else "",
     }
 
 
 def run(
-    broker: Any, redis_url: str, name: str, stream: events.Stream, rate: int, warm_s: float, seconds: float, say: Callable[[str], None],
+    broker: Any, view: Any, name: str, stream: events.Stream, rate: int, warm_s: float, seconds: float, say: Callable[[str], None],
     more: tuple[str, ...] = (),
 ) -> dict[str, Any]:  # fmt: skip
-    """One rate, on a job of its own; the warm-up is a backlog and then the same rate."""
+    """One rate, on a job of its own with its view in `view`, a Redis; the warm-up is a backlog and then the same rate."""
     topic = f"{name}.telemetry"
     broker.create_topics([topic], partitions=PARTITIONS)
     load.fill(broker.bootstrap_servers, topic, stream, BACKLOG, lambda _: None)
-    with Job(broker, name, topic, checkpoint="1s", redis_url=redis_url, more=more) as job:
+    with Job(broker, name, topic, checkpoint="1s", redis_url=view.url, more=more) as job:
+
+        def cpu() -> dict[str, float]:
+            return {"job": job.cpu(), "broker": tree_cpu(broker._child.pid), "Redis": tree_cpu(view._child.pid)}
+
         say(f"latency at {rate:,} events/s: starting")
         try:
-            found = measure(broker.bootstrap_servers, topic, job.scores, stream, rate, warm_s, seconds, say, job.check)
+            found = measure(broker.bootstrap_servers, topic, job.scores, stream, rate, warm_s, seconds, say, job.check, cpu)
         except SilentError as e:
             msg = f"{name}: {e}. The end of the log:\n{job.tail()}"
             raise RuntimeError(msg) from e
         time.sleep(1.2)  # the meter reports once a second
-        with Redis.from_url(redis_url) as redis:
+        with Redis.from_url(view.url) as redis:
             found["redis_ms"] = meter(redis, name)
         found |= job.facts()
     if found["redis_ms"]["count"] < found["events"]:

@@ -49,8 +49,8 @@ def open_loop(servers: str, topic: str, stream: events.Stream, first: int, rate:
 
     `created_ms` is when an event was due, not when it was sent; events of the warm-up carry none, so nobody counts them.
     Everything is made before the clock starts and nothing is collected while it runs, so that the generator takes little of the
-    machine and keeps its times. Runs as a process of its own; `told` is a queue that receives when each measured event was due (s since
-    the epoch) and how late it was handed to the client (s).
+    machine and keeps its times. Runs as a process of its own; `told` is a queue that receives when the first measured event is due (s
+    since the epoch), and at the end when each was due and how late it was handed to the client (s).
     """
     producer = _producer(servers, **{"linger.ms": 1})
     n, warm = int(rate * (warm_s + seconds)), int(rate * warm_s)
@@ -62,6 +62,7 @@ def open_loop(servers: str, topic: str, stream: events.Stream, first: int, rate:
     gc.freeze()
     gc.disable()
     start, sent, produce, partitions = time.time() + 0.05, 0, producer.produce, stream.partitions
+    told.put(start + warm / rate)
     ticks: list[tuple[int, float]] = []
     while sent < n:
         now = time.time()

@@ -8,8 +8,9 @@ import numpy as np
 
 from keepline.schemas.encode import Ok
 from keepline.schemas.files import read_events
+from keepline.schemas.packed import frames
 from keepline.schemas.records import to_record
-from tests.benchmarks import events, files, kernel, mapping, report
+from tests.benchmarks import events, files, kernel, latency, mapping, report
 from tests.benchmarks.__main__ import arguments, kernel_part
 
 
@@ -29,6 +30,31 @@ def test_every_event_gets_one_score_whatever_the_batch() -> None:
     feed.run(events.make(stream, 0, n, packed=True), lambda out, end: events.note_frames(out, end, scores, seen))
     assert (seen == 1).all()
     assert (scores == expected).all()
+
+
+def test_arrivals_are_known_by_the_event() -> None:
+    stream, n, values = events.Stream(20), 500, []
+    kernel.Feed(20, batch=7).run(
+        events.make(stream, 0, n, packed=True),
+        lambda out, end: values.extend(frame.value for frame in frames(bytes(out[:end])) if frame.channel == 0),
+    )
+    lengths = np.fromiter(map(len, values), np.int64, len(values))
+    arrived, seen = np.zeros(n), np.zeros(n, np.int32)
+    raw = np.frombuffer(b"".join(values), np.uint8)
+    events.note_arrivals(raw[: lengths[:200].sum()], lengths[:200], 1.0, arrived, seen)
+    events.note_arrivals(raw, lengths, 2.0, arrived, seen)
+    assert sorted(seen.tolist()) == [1] * (n - 200) + [2] * 200
+    assert ((arrived == 1.0) == (seen == 2)).all()
+
+
+def test_a_latency_is_shown_with_the_producers_own() -> None:
+    figures = latency.quantiles(np.arange(1000) / 1e6)
+    assert list(figures) == ["p50", "p90", "p99", "p99.9", "max"]
+    found = {"rate": 5000, "redis_ms": figures, "committed_ms": figures, "producer_late_ms": figures, "void": "",
+             "cores": {"job": 0.5, "broker": 0.25, "Redis": 0.125}}  # fmt: skip
+    (table,) = report.tables({"latency": [found]})
+    assert [len(row) for row in table.rows] == [len(table.columns)] * 2
+    assert table.rows[0][-2:] == ["1, 1", "0.50, 0.25, 0.12"]
 
 
 def test_the_kernel_part_runs_and_prints() -> None:

@@ -7,18 +7,18 @@ import java.util.List;
 /**
  * The script that writes hashes, several a call, each only where it is newer than what stands there.
  *
- * <p>A call of its own for each hash costs Redis a third more, but while a script runs everybody else waits: hence a few dozen a call, half a
- * millisecond. A key that Redis refuses, for it has another type, does not keep the others from being written.
+ * <p>While a script runs everybody else waits, and Redis' Lua slows down with long lists of arguments: a few hashes a call cost it least
+ * (docs/decisions/0010). A key that Redis refuses, for it has another type, does not keep the others from being written.
  */
 final class HashScript {
   /** Hashes a call at most. */
-  static final int KEYS = 32;
+  static final int KEYS = 8;
 
   /**
    * KEYS: the hashes. ARGV: time to live in ms (0 for ever); then for each hash how many arguments are its own, and these: as_of,
    * sequence, then the other fields, each a name and a value. Answers for each 1 (written), 0 (what stands there is as new) or why it is
    * refused. A hash holds afterwards what was given and nothing else: a field more (a value that has become null, or a foreign one)
-   * shows in HLEN, and the hash is then made anew. To make each anew costs Redis twice as much.
+   * shows in HLEN, and the hash is then made anew; to make each anew would cost Redis more.
    */
   static final String TEXT = String.join("\n",
       "local ttl, at, told = tonumber(ARGV[1]), 2, {}",

@@ -89,10 +89,12 @@ public final class RedisSink implements Sink<byte[]>, SupportsWriterState<byte[]
 
     @Override
     public void write(byte[] block, Context context) {
-      for (int at = 0, next; at < block.length; at = next) {
-        next = PackedOut.next(block, at);
-        if (views.containsKey(block[at + PackedOut.CHANNEL] & 255)) {
-          pending.put(Arrays.copyOfRange(block, at, next));
+      synchronized (pending) { // at once, so that the pipeline's thread finds all of it
+        for (int at = 0, next; at < block.length; at = next) {
+          next = PackedOut.next(block, at);
+          if (views.containsKey(block[at + PackedOut.CHANNEL] & 255)) {
+            pending.put(Arrays.copyOfRange(block, at, next));
+          }
         }
       }
     }
