@@ -38,7 +38,7 @@ redis.call('DEL', KEYS[1])
 redis.call('HSET', KEYS[1], 'as_of', ARGV[1], 'sequence', ARGV[2], unpack(ARGV, 4))
 if tonumber(ARGV[3]) > 0 then redis.call('PEXPIRE', KEYS[1], ARGV[3]) end
 return 1"""
-"""As `SCRIPT` of the sink (RedisPipeline.java)."""
+"""What the sink's script (HashScript.java) does with a hash."""
 Progress = Callable[[int, int], None]
 
 
