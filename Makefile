@@ -20,10 +20,10 @@ WARM := $(STAMPS)/kernels-$(call hash,$(shell grep -rlE '\bnjit\b' --include=*.p
 done = @mkdir -p $(STAMPS) && rm -f $(STAMPS)/$(1)-* && touch $@
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check lint types layers java python bench fuzz chaos lock wheel clean
+.PHONY: help setup demo test check lint types layers java python bench bench-peers fuzz chaos lock wheel clean
 
 help: ## list the targets
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-11s %s\n", $$1, $$2}'
 
 setup: ## the environment in .venv, the job's jar, a Kafka broker's jars (quick when nothing changed)
 	@$(MAKE) -s --no-print-directory -j3 $(SELF) $(JAR) $(BROKER) $(ZOOKEEPER) $(CRD)
@@ -59,6 +59,9 @@ python:
 
 bench: setup ## events per second and latency, printed
 	@$(BIN)/python -m tests.benchmarks
+
+bench-peers: setup ## Keepline beside its peers, interleaved, every output checked; writes docs/benchmarks.md (an hour; FLAGS=--quick: 25 minutes)
+	@$(BIN)/python -m tests.benchmarks.peers --markdown $(FLAGS)
 
 fuzz: setup ## damaged records by the million through decoder and operator: make fuzz CASES=10000000 [SEED=1]
 	@$(BIN)/python -m tests.fuzz --cases $(or $(CASES),1000000) $(if $(SEED),--seed $(SEED))

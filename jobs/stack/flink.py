@@ -206,6 +206,10 @@ class FlinkCluster:
         env = {name: value for name, value in self._env().items() if name in ("FLINK_CONF_DIR", "FLINK_LOG_DIR", "JAVA_HOME")}
         return flink_run(script, *arguments, settings=options, savepoint=savepoint or "", env=env)
 
+    def pids(self) -> tuple[int, ...]:
+        """The process ids of JobManager and TaskManagers."""
+        return tuple(child.pid for child in (self._jobmanager, *self._taskmanagers.values()) if child)
+
     def logs(self) -> str:
         """The ends of all processes' logs, for the message of a failed test."""
         children = [child for child in (self._jobmanager, *self._taskmanagers.values()) if child]

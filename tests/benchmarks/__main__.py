@@ -10,10 +10,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from tests.benchmarks import events, machine, report
+from tests.benchmarks import events, machine, page, report
 
 PARTS = ("kernel", "files", "operator", "throughput", "latency")
-PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"
 Say = Callable[[str], None]
 
 
@@ -30,7 +29,7 @@ def arguments(given: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--warm", type=float, default=30.0, help="of warm-up before them, at the same rate (default: 30)")
     parser.add_argument("--job", default="", help='further flags for the job, such as "--parallelism 2"')
     parser.add_argument("--json", type=Path, help="write the results to this file")
-    parser.add_argument("--markdown", action="store_true", help="write docs/benchmarks.md")
+    parser.add_argument("--markdown", action="store_true", help="write its section of docs/benchmarks.md")
     parser.add_argument("--quick", action="store_true", help="the kernel alone, with few events: does it run?")
     found = parser.parse_args(given)
     found.only = ["kernel"] if found.quick else found.only.split(",")
@@ -138,8 +137,7 @@ def main() -> None:
     if options.markdown:
         mix = ", ".join(f"{share:.2%} {name}" for name, share in events.MIX.items())
         command = " ".join(["python -m tests.benchmarks", *sys.argv[1:]])
-        PAGE.parent.mkdir(exist_ok=True)
-        PAGE.write_text(report.markdown(found, here, command, mix, events.EVENTS_A_DAY))
+        page.put("parts", report.markdown(found, here, command, mix, events.EVENTS_A_DAY))
     if any(result.get("void") for part in results.values() for result in part):
         sys.exit("a run is void: see the table")
 

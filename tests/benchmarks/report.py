@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 
 from tests.benchmarks.kernel import STAGES
 
-INTRODUCTION = """# Benchmarks
+INTRODUCTION = """## The job and its parts
 
-Written by `{command}`; do not edit. Ratios travel between machines better than figures do.
+Written by `{command}`.
 """
-METHOD = """## How it is measured
+METHOD = """### How it is measured
 
 - **Events** are synthetic telemetry of {mix}, about 65 bytes each, {day} a day and customer, one in fifty up to ten minutes out of order.
   The job is the one users run (`keepline run retention --emit every`), with the committed model; broker and job share the machine.
@@ -124,7 +124,7 @@ def show(found: Sequence[Table], machine: dict[str, str]) -> None:
 
 
 def markdown(found: Sequence[Table], machine: dict[str, str], command: str, mix: str, day: int) -> str:
-    """The page docs/benchmarks.md."""
+    """The section `parts` of docs/benchmarks.md (page.py)."""
     lines = [
         INTRODUCTION.format(command=command),
         "| Machine | |",
@@ -133,6 +133,6 @@ def markdown(found: Sequence[Table], machine: dict[str, str], command: str, mix:
         "",
     ]
     for table in found:
-        lines += [f"## {table.title}", "", "| " + " | ".join(table.columns) + " |", "|---" + "|---:" * (len(table.columns) - 1) + "|"]
+        lines += [f"### {table.title}", "", "| " + " | ".join(table.columns) + " |", "|---" + "|---:" * (len(table.columns) - 1) + "|"]
         lines += ["| " + " | ".join(row) + " |" for row in table.rows] + [""]
     return "\n".join([*lines, METHOD.format(mix=mix, day=day)])

@@ -1,47 +1,86 @@
-"""`python -m tests.benchmarks.peers`: Keepline beside its peers."""
+"""`python -m tests.benchmarks.peers`: all systems and parts, or some of them; tables, page and plots from what was measured."""
 
 from __future__ import annotations
 
-import argparse
+import contextlib
 import json
+import os
+import sys
+from collections.abc import Iterator
+from typing import Any
 
-from tests.benchmarks.__main__ import progress
-from tests.benchmarks.peers.system import discover
+from tests.benchmarks import machine, page
+from tests.benchmarks.peers import options as flags
+from tests.benchmarks.peers import plots, report
+from tests.benchmarks.peers.journal import Journal
+from tests.benchmarks.peers.system import System, discover
+from tests.benchmarks.report import show
 
 
-def arguments(given: list[str] | None = None) -> argparse.Namespace:
-    """The command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m tests.benchmarks.peers",
-        description="Keepline beside its peers, on the same events and one broker.",
-        epilog="example: python -m tests.benchmarks.peers --only keepline --events 1e6 --customers 20000 --rounds 1",
-    )
-    parser.add_argument("--only", default="", help="systems, comma-separated (default: all)")
-    parser.add_argument("--events", type=float, default=8e6, help="events of a run of the fastest systems (default: 8e6)")
-    parser.add_argument("--customers", type=int, default=20_000, help="(default: 20000)")
-    parser.add_argument("--checkpoint", type=float, default=1.0, help="seconds between checkpoints (default: 1)")
-    parser.add_argument("--rounds", type=int, default=5, help="(default: 5)")
-    return parser.parse_args(given)
+@contextlib.contextmanager
+def progress() -> Iterator[Any]:
+    """`say(text)` for what goes on now, `step(text)` for what begins; a live line on a terminal, one line a step elsewhere."""
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    if console.is_terminal:
+        with console.status("…") as status:
+            yield status.update, lambda text: console.print(f"[dim]{text}[/dim]", highlight=False)
+        return
+    yield (lambda _: None), lambda text: print(text, file=sys.stderr, flush=True)
+
+
+def chosen(names: list[str]) -> list[System]:
+    """The systems to run. Exits with the known names if one is unknown."""
+    systems = discover()
+    unknown = [name for name in names if name not in systems]
+    if unknown:
+        sys.exit(f"--only {','.join(unknown)}: expected some of {', '.join(systems)}")
+    return [systems[name] for name in names] if names else list(systems.values())
+
+
+def measure(given: Any, journal: Journal) -> None:
+    """Runs what the journal does not hold yet."""
+    from tests.benchmarks.peers import curves, growth, rounds, scaling
+    from tests.benchmarks.peers.bench import Bench
+
+    sizes, systems = flags.sizes(given), chosen(given.only)
+    cores = {int(core) for core in given.cores.split(",")}
+    # Whatever is started from here on is pinned with us: broker, systems, readers.
+    os.sched_setaffinity(0, cores)
+    with progress() as (say, step):
+        if {"throughput", "latency", "customers"} & set(given.parts):
+            with Bench(say, step) as bench:
+                if "throughput" in given.parts:
+                    rounds.measure(bench, journal, systems, sizes)
+                if "latency" in given.parts:
+                    curves.measure(bench, journal, sizes)
+                if "customers" in given.parts:
+                    growth.measure(bench, journal, sizes)
+        if "scaling" in given.parts:
+            scaling.measure(lambda: Bench(say, step), journal, sizes)
 
 
 def main() -> None:
-    """Runs what is asked for."""
-    options, systems = arguments(), discover()
-    from tests.benchmarks.peers.bench import Bench
-    from tests.benchmarks.peers.runner import run_once
-
-    names = options.only.split(",") if options.only else list(systems)
-    with progress() as say, Bench(say) as bench:
-        for _ in range(options.rounds):
-            for name in names:
-                system = systems[name]
-                for backend in system.backends or ("",):
-                    for processes in system.processes:
-                        found = run_once(
-                            bench, system, backend=backend, processes=processes, customers=options.customers,
-                            checkpoint_s=options.checkpoint, n=int(options.events * system.share),
-                        )  # fmt: skip
-                        print(json.dumps(found))
+    """Measures, prints and writes."""
+    given = flags.parse()
+    journal = Journal(given.journal)
+    if not given.report:
+        if not (given.resume and journal.session):
+            journal.begin(machine.describe(), " ".join(sys.argv[1:]))
+        measure(given, journal)
+    if not journal.session:
+        sys.exit(f"{given.journal} holds no session: run without --report first")
+    if given.json:
+        given.json.write_text(json.dumps({**journal.session, "runs": journal.rows}, indent=2) + "\n")
+    systems = discover()
+    show([table for table in report.tables(journal, systems) if table.rows], journal.session["machine"])
+    if given.markdown:
+        drawn = plots.draw(journal, systems, page.PAGE.parent / "plots")
+        shown = [(title, path.relative_to(page.PAGE.parent).as_posix()) for title, path in drawn]
+        page.put("peers", report.section(journal, systems, shown, given.cores))
+    if any(row.get("void") for row in journal.rows):
+        sys.exit("a run is void: see the tables")
 
 
 if __name__ == "__main__":

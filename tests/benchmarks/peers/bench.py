@@ -24,12 +24,12 @@ Say = Callable[[str], None]
 
 
 class Bench:
-    """The shared things; a context."""
+    """The shared things; a context. `say` is told what goes on now, `step` what begins."""
 
-    def __init__(self, say: Say, heap_mb: int = 1024) -> None:
+    def __init__(self, say: Say, step: Say, heap_mb: int = 1024) -> None:
         from keepline.jobs.stack.kafka import EmbeddedKafka
 
-        self.say = say
+        self.say, self.step = say, step
         # A deleted topic's files go at once: the disk holds the input and one run.
         self.broker = EmbeddedKafka(quick=False, heap_mb=heap_mb, settings={"log.segment.delete.delay.ms": "1000"})
         self._filled: set[str] = set()
@@ -88,9 +88,13 @@ class Bench:
 
     def clean(self, run: Run) -> None:
         """Removes a run's topics and files."""
+        shutil.rmtree(run.folder, ignore_errors=True)
+        self.clean_topics()
+
+    def clean_topics(self) -> None:
+        """Removes all topics but the inputs."""
         from confluent_kafka.admin import AdminClient
 
-        shutil.rmtree(run.folder, ignore_errors=True)
         admin: Any = AdminClient(self.broker.admin)
         gone = [name for name in admin.list_topics(timeout=10).topics if not name.startswith(KEPT)]
         for future in admin.delete_topics(gone).values() if gone else ():

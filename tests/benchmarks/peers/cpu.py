@@ -1,4 +1,4 @@
-"""CPU seconds of a process and all that it started, those that have ended included."""
+"""CPU seconds of processes and all that they started, those that have ended included."""
 
 from __future__ import annotations
 
@@ -6,26 +6,27 @@ import psutil
 
 
 class TreeCpu:
-    """Remembers what each process of the tree had when last seen, so a process that ends does not take its time with it.
+    """Remembers what each process of the trees had when last seen, so a process that ends does not take its time with it.
 
     What a process uses after the last look before its end is lost: look often.
     """
 
-    def __init__(self, pid: int) -> None:
-        self._pid = pid
+    def __init__(self, *pids: int) -> None:
+        self._pids = pids
         self._seen: dict[tuple[int, float], float] = {}
 
     def seconds(self) -> float:
         """Looks, and returns the sum."""
-        try:
-            top = psutil.Process(self._pid)
-            processes = [top, *top.children(recursive=True)]
-        except psutil.NoSuchProcess:
-            processes = []
-        for process in processes:
+        for pid in self._pids:
             try:
-                times = process.cpu_times()
-                self._seen[process.pid, process.create_time()] = times.user + times.system
+                top = psutil.Process(pid)
+                processes = [top, *top.children(recursive=True)]
             except psutil.NoSuchProcess:
                 continue
+            for process in processes:
+                try:
+                    times = process.cpu_times()
+                    self._seen[process.pid, process.create_time()] = times.user + times.system
+                except psutil.NoSuchProcess:
+                    continue
         return sum(self._seen.values())

@@ -23,7 +23,7 @@ class Watched:
     """A running system as `Progress` wants it."""
 
     def __init__(self, run: Run, running: Running) -> None:
-        self.scores, self._tree = run.sink, TreeCpu(running.pid)
+        self.scores, self._tree = run.sink, TreeCpu(*getattr(running, "pids", (running.pid,)))
 
     def cpu(self) -> float:
         """CPU seconds so far, of all its processes."""
@@ -70,7 +70,7 @@ def await_end(run: Run, running: Running, progress: Progress, label: str, say: A
 
 
 def run_once(bench: Bench, system: System, *, backend: str, processes: int, customers: int, checkpoint_s: float, n: int) -> dict[str, Any]:
-    """The figures of one run; `void` says why they count for nothing."""
+    """The figures of one run; `void` says why they count for nothing, `gate` what the gate alone said."""
     began = time.monotonic()
     label = f"{system.label}{f', {backend}' if backend else ''}, {customers:,} customers"
     expected = bench.expected(customers, n) if system.puts == "scores" else bench.settings.parent
@@ -89,8 +89,9 @@ def run_once(bench: Bench, system: System, *, backend: str, processes: int, cust
         bench.say(f"{label}: the gate")
         verdict = gate.judge(bench.pool, system, run.bootstrap_servers, run.sink, n, customers, expected)
         void = f"void: {facts['restarts']} restarts. {verdict.void}" if facts.get("restarts") else verdict.void
-        found |= {"void": void, "doubled": verdict.doubled, "pause_ms": verdict.pause_ms} | facts | progress.steady(n)
-    except RuntimeError as error:
+        found |= {"void": void, "gate": verdict.void, "doubled": verdict.doubled, "pause_ms": verdict.pause_ms} | facts
+        found |= progress.steady(n)
+    except Exception as error:  # noqa: BLE001 - whatever a system does, the others get their rounds; the row says what it was
         found |= {"void": found.get("void") or f"void: {error}"}
     finally:
         if running is not None:

@@ -14,28 +14,51 @@ from tests.benchmarks.peers.launch import create_topics
 from tests.benchmarks.peers.system import PARTITIONS, Run, System
 
 BACKENDS = {"heap": "hashmap", "rocksdb": "rocksdb"}
+FLINK = {
+    "heap": {},
+    # As flink-conf/backfill.yaml has it, and room for RocksDB's caches instead of a local Flink's 128 MB.
+    "rocksdb": {"execution.checkpointing.incremental": "true", "taskmanager.memory.managed.size": "1g"},
+}
+
+
+def flags(run: Run, redis_url: str = "") -> list[str]:
+    """The job's own flags."""
+    return [
+        "--bootstrap-servers", run.bootstrap_servers, "--topics", run.source, "--output-prefix", run.name, "--redis-url", redis_url,
+        "--job-name", run.name, "--emit", "every", "--checkpoint-interval", f"{int(run.checkpoint_s * 1000)}ms",
+        "--state-backend", BACKENDS[run.backend], "--parallelism", str(run.processes),
+    ]  # fmt: skip
+
+
+def make_outputs(run: Run) -> None:
+    """The topics of the other channels."""
+    create_topics(run, [name for channel in CHANNELS if (name := f"{run.name}.{channel}") != run.sink], PARTITIONS)
+
+
+def facts(rest: FlinkRest) -> dict[str, Any]:
+    """Restarts and checkpoint durations of the one job."""
+    (job,) = rest.jobs()
+    summary = rest.checkpoints(job)["summary"]["end_to_end_duration"]
+    return {"restarts": rest.restarts(job), "checkpoint_ms": {"avg": summary["avg"], "max": summary["max"]}}
 
 
 class Job(Child):
     """`keepline run retention`, which also tells what Flink says of it."""
 
-    def __init__(self, run: Run, *more: str) -> None:
-        create_topics(run, [f"{run.name}.{channel}" for channel in CHANNELS if f"{run.name}.{channel}" != run.sink], PARTITIONS)
+    def __init__(self, run: Run) -> None:
+        make_outputs(run)
         (port,) = ports.free_ports(1)
         self.rest = FlinkRest(f"http://{ports.HOST}:{port}")
+        flink = [part for name, value in FLINK[run.backend].items() for part in ("--flink", f"{name}={value}")]
         command = [
-            Path(sys.executable).with_name("keepline"), "run", "retention", "--bootstrap-servers", run.bootstrap_servers,
-            "--topics", run.source, "--output-prefix", run.name, "--redis-url", "", "--job-name", run.name, "--emit", "every",
-            "--checkpoint-interval", f"{int(run.checkpoint_s * 1000)}ms", "--checkpoint-dir", (run.folder / "checkpoints").as_uri(),
-            "--state-backend", BACKENDS[run.backend], "--parallelism", str(run.processes), "--rest-port", str(port), *more,
+            Path(sys.executable).with_name("keepline"), "run", "retention", *flags(run), "--rest-port", str(port),
+            "--checkpoint-dir", (run.folder / "checkpoints").as_uri(), *flink,
         ]  # fmt: skip
         super().__init__(run.name, command, run.folder / "job.log", owned=run.folder)
 
     def facts(self) -> dict[str, Any]:
-        """Restarts and checkpoint durations."""
-        (job,) = self.rest.jobs()
-        summary = self.rest.checkpoints(job)["summary"]["end_to_end_duration"]
-        return {"restarts": self.rest.restarts(job), "checkpoint_ms": {"avg": summary["avg"], "max": summary["max"]}}
+        """What Flink says."""
+        return facts(self.rest)
 
 
 SYSTEM = System(
