@@ -66,8 +66,14 @@ def main() -> None:
     given = flags.parse()
     journal = Journal(given.journal)
     if not given.report:
+        here = machine.describe()
         if not (given.resume and journal.session):
-            journal.begin(machine.describe(), " ".join(sys.argv[1:]))
+            journal.begin(here, " ".join(sys.argv[1:]))
+        elif here["Commit"] != journal.session["machine"]["Commit"]:
+            sys.exit(
+                f"--resume: the session was measured at commit {journal.session['machine']['Commit']}, this is {here['Commit']}: go there, "
+                "or start anew without --resume"
+            )
         measure(given, journal)
     if not journal.session:
         sys.exit(f"{given.journal} holds no session: run without --report first")

@@ -112,6 +112,13 @@ def _markdown(table: Table) -> list[str]:
     return [f"### {table.title}", "", *head, *("| " + " | ".join(row) + " |" for row in table.rows), ""]
 
 
+def packages(journal: Journal, systems: Mapping[str, System]) -> list[str]:
+    """Which packages the peers that ran were given."""
+    ran = {row["system"] for row in journal.of("throughput")}
+    told = [f"{system.label}: {', '.join(system.packages)}" for name, system in systems.items() if name in ran and system.packages]
+    return [f"- {line}" for line in told] + [""] * bool(told)
+
+
 def section(journal: Journal, systems: Mapping[str, System], plots: Sequence[tuple[str, str]], cores: str) -> str:
     """The section `peers` of the page; `plots` are (title, path from docs/)."""
     session: dict[str, Any] = journal.session
@@ -119,7 +126,7 @@ def section(journal: Journal, systems: Mapping[str, System], plots: Sequence[tup
     lines = [
         "## Side by side", "", f"Written by `python -m tests.benchmarks.peers {session['flags']}`.".replace(" `.", "`."), "",
         "| Machine | |", "|---|---|", *(f"| {name} | {value} |" for name, value in session["machine"].items()), "",
-        *_markdown(aim),
+        *packages(journal, systems), *_markdown(aim),
     ]  # fmt: skip
     for result in results:
         lines += _markdown(result)
