@@ -54,7 +54,7 @@ def measure(given: Any, journal: Journal) -> None:
                 if "throughput" in given.parts:
                     rounds.measure(bench, journal, systems, sizes)
                 if "latency" in given.parts:
-                    curves.measure(bench, journal, sizes)
+                    curves.measure(bench, journal, sizes, systems)
                 if "customers" in given.parts:
                     growth.measure(bench, journal, sizes)
         if "scaling" in given.parts:

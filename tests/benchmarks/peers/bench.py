@@ -71,13 +71,17 @@ class Bench:
             self._references[customers] = n, folder
         return folder
 
-    def prepare(self, system: System, backend: str, processes: int, customers: int, checkpoint_s: float, n: int) -> Run:
-        """Everything that a run is given: its topic, folder, interpreter."""
+    def prepare(
+        self, system: System, backend: str, processes: int, customers: int, checkpoint_s: float, n: int, *, own: bool = False
+    ) -> Run:
+        """Everything that a run is given: its topics, folder, interpreter. `own`: an empty source for this run alone."""
         self._runs += 1
         name = f"peer-{self._runs}-{system.name}"
         folder = SCRATCH / name
         folder.mkdir()
-        sink, source = f"{name}.scores", self.source(customers, n)
+        sink, source = f"{name}.scores", f"{name}.telemetry" if own else self.source(customers, n)
+        if own:
+            self.broker.create_topics([source], PARTITIONS)
         # The broker's clock tells when output came, whatever a system writes as a record's time.
         self.broker.create_topics([sink], PARTITIONS, {"message.timestamp.type": "LogAppendTime"})
         return Run(
