@@ -44,7 +44,11 @@ class Bench:
         found = {"manifest": MANIFEST, "schemas": schemas / "events", "score": schemas / "outputs" / "Score.avsc"}
         self.settings.write_text(json.dumps({name: str(path) for name, path in found.items()}, indent=2) + "\n")
         self.say("starting Kafka")
-        self.broker.start()
+        try:
+            self.broker.start()
+        except BaseException:
+            self.broker.close()
+            raise
         self.pool = ProcessPoolExecutor(PARTITIONS, mp_context=multiprocessing.get_context("spawn"))
         return self
 

@@ -74,7 +74,6 @@ class Variant(NamedTuple):
 VARIANTS = (
     Variant("one core", "1 core, parallelism 1", 1, 1, keepline.Job),
     Variant("two cores", "2 cores, parallelism 1", 2, 1, keepline.Job),
-    Variant("two subtasks", "2 cores, parallelism 2", 2, 2, keepline.Job),
     Variant("two slots", "2 cores, one TaskManager with 2 slots", 2, 2, lambda run: Cluster(run, 1)),
     Variant("two taskmanagers", "2 cores, two TaskManagers with 1 slot", 2, 2, lambda run: Cluster(run, 2)),
 )
