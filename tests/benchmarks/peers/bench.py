@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import shutil
+import sys
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -49,11 +50,15 @@ class Bench:
         except BaseException:
             self.broker.close()
             raise
+        # Readers are new interpreters with our path, which under pytest does not hold the repository.
+        self._path = [*sys.path]
+        sys.path.insert(0, str(ROOT))
         self.pool = ProcessPoolExecutor(PARTITIONS, mp_context=multiprocessing.get_context("spawn"))
         return self
 
     def __exit__(self, *_: object) -> None:
         self.pool.shutdown(cancel_futures=True)
+        sys.path[:] = self._path
         self.broker.close()
         shutil.rmtree(SCRATCH, ignore_errors=True)
 
