@@ -65,6 +65,13 @@ def sizes(options: argparse.Namespace) -> Sizes:
     scenarios = FULL
     if options.customers:
         scenarios = (Scenario(options.customers, options.checkpoint),)
+    if options.smoke:
+        points = {"heap": (2_000,), "rocksdb": (2_000,)}
+        return Sizes(
+            int(options.events or 4e5), options.rounds or 1, (Scenario(2_000, 1.0),), latency_shares=(), latency_rates=(2_000,),
+            latency_seconds=4.0, customer_points=points, customer_events=400_000, scaling_events=400_000, scaling_rounds=1, slow_share=1.0,
+            trial_share=1.0,
+        )  # fmt: skip
     if not options.quick:
         return Sizes(int(options.events or 8e6), options.rounds or 5, scenarios)
     return Sizes(
@@ -91,6 +98,7 @@ def parser() -> argparse.ArgumentParser:
     add("--checkpoint", type=float, default=1.0, help="seconds between checkpoints, with --customers (default: 1)")
     add("--cores", default="0,1", help="processor cores of all processes (default: %(default)s)")
     add("--quick", action="store_true", help="3 M events, 3 rounds, fewer points: 25 minutes instead of 60")
+    add("--smoke", action="store_true", help="few events and points: does all run?")
     add("--resume", action="store_true", help="go on with the session that the journal ends with")
     add("--report", action="store_true", help="measure nothing: tables, page and plots from the journal")
     add("--markdown", action="store_true", help="write the section of docs/benchmarks.md and the plots in docs/plots")
