@@ -46,7 +46,7 @@ class Verdict(NamedTuple):
 
 
 def read_partition(servers: str, topic: str, partition: int, n: int, customers: int, expected: str, puts: str) -> Read:
-    """Reads one partition of a sink to its end; `expected` is the folder of the reference."""
+    """Reads one partition of a sink to its end; `expected` is the folder of the reference (none for copies)."""
     from confluent_kafka import Consumer, KafkaError, TopicPartition
 
     consumer = Consumer(
@@ -57,7 +57,7 @@ def read_partition(servers: str, topic: str, partition: int, n: int, customers: 
         }
     )  # fmt: skip
     consumer.assign([TopicPartition(topic, partition, 0)])
-    wanted = reference.load(Path(expected))
+    wanted = None if puts == "copies" else reference.load(Path(expected))
     seen, counts, records, times = np.zeros(n, np.uint8), np.zeros(3, np.int64), 0, []
     since = time.monotonic()
     while time.monotonic() - since < PATIENCE_S:
@@ -68,7 +68,7 @@ def read_partition(servers: str, topic: str, partition: int, n: int, customers: 
             values, keys = [m.value() for m in messages], [m.key() or b"" for m in messages]
             raw, lengths = _joined(values)
             times.append(np.unique(np.fromiter((m.timestamp()[1] for m in messages), np.int64, len(messages))))
-            if puts == "copies":
+            if wanted is None:
                 scorebytes.note_copies(raw, lengths, seen, counts)
             else:
                 scorebytes.compare(raw, lengths, *_joined(keys), customers, *wanted, seen, counts)

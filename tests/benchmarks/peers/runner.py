@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import Any
 
 from confluent_kafka import Consumer, TopicPartition
@@ -73,7 +74,7 @@ def run_once(bench: Bench, system: System, *, backend: str, processes: int, cust
     """The figures of one run; `void` says why they count for nothing, `gate` what the gate alone said."""
     began = time.monotonic()
     label = f"{system.label}{f', {backend}' if backend else ''}, {customers:,} customers"
-    expected = bench.expected(customers, n) if system.puts == "scores" else bench.settings.parent
+    expected = bench.expected(customers, n) if system.puts == "scores" else Path()
     run = bench.prepare(system, backend, processes, customers, checkpoint_s, n)
     found: dict[str, Any] = {
         "system": system.name, "backend": backend, "processes": processes, "customers": customers, "checkpoint_s": checkpoint_s, "events": n
