@@ -6,6 +6,7 @@ import json
 import multiprocessing
 import shutil
 import sys
+import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -19,6 +20,7 @@ from tests.benchmarks.peers.system import PARTITIONS, Run, System
 from tests.benchmarks.peers.venvs import interpreter
 
 SCRATCH = ROOT / "build" / "bench-peers"
+LOGS = ROOT / "build" / "bench-peers-logs"
 KEPT = ("input-", "__")
 """Topics that outlive a run."""
 Say = Callable[[str], None]
@@ -104,6 +106,15 @@ class Bench:
         shutil.rmtree(run.folder, ignore_errors=True)
         self.clean_topics()
 
+    def keep_logs(self, run: Run) -> Path:
+        """Copies a failed run's logs to a place that outlives the session; returns it."""
+        kept = LOGS / f"{time.strftime('%Y%m%d-%H%M%S')}-{run.name}"
+        for path in run.folder.rglob("*"):
+            if path.suffix in (".log", ".txt", ".out") and path.is_file():
+                kept.mkdir(parents=True, exist_ok=True)
+                shutil.copy(path, kept / path.name)
+        return kept
+
     def clean_topics(self) -> None:
         """Removes all topics but the inputs."""
         from confluent_kafka.admin import AdminClient
@@ -120,7 +131,8 @@ class Bench:
         topic = f"input-{customers}-{n}"
         if topic in self._filled:
             self._filled.remove(topic)
-            AdminClient(self.broker.admin).delete_topics([topic])[topic].result()
+            admin: Any = AdminClient(self.broker.admin)  # it has to outlive its future
+            admin.delete_topics([topic])[topic].result()
         _, folder = self._references.pop(customers, (0, None))
         if folder:
             shutil.rmtree(folder, ignore_errors=True)

@@ -30,6 +30,19 @@ def launch(run: Run, *arguments: str | Path, program: str | Path = "", env: Mapp
     return Child(run.name, command, run.folder / "log.txt", env=told)
 
 
+def launch_flink(run: Run, command: Sequence[str | Path]) -> Child:
+    """A Flink inside a Python process, with its log in the run's folder."""
+    from keepline.jobs.stack.process import Child
+
+    (run.folder / "flink-log").mkdir()
+    return Child(run.name, command, run.folder / "job.log", env=flink_env(run), owned=run.folder)
+
+
+def flink_env(run: Run) -> dict[str, str]:
+    """Where a Flink writes its log: a failed run's is kept."""
+    return {"FLINK_LOG_DIR": str(run.folder / "flink-log")}
+
+
 def create_topics(run: Run, names: Sequence[str], partitions: int, **configs: str) -> None:
     """Makes further topics of a run, such as a changelog; their names begin with the run's."""
     from confluent_kafka.admin import AdminClient, NewTopic

@@ -93,7 +93,7 @@ def run_once(bench: Bench, system: System, *, backend: str, processes: int, cust
         found |= {"void": void, "gate": verdict.void, "doubled": verdict.doubled, "pause_ms": verdict.pause_ms} | facts
         found |= progress.steady(n)
     except Exception as error:  # noqa: BLE001 - whatever a system does, the others get their rounds; the row says what it was
-        found |= {"void": found.get("void") or f"void: {error}"}
+        found |= {"void": found.get("void") or f"void: {error}", "logs": str(bench.keep_logs(run))}
     finally:
         if running is not None:
             running.kill()

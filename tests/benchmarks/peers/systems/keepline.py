@@ -10,7 +10,7 @@ from keepline.jobs.cluster.rest import FlinkRest
 from keepline.jobs.stack import ports
 from keepline.jobs.stack.process import Child
 from keepline.operators.spec import CHANNELS
-from tests.benchmarks.peers.launch import create_topics
+from tests.benchmarks.peers.launch import create_topics, flink_env
 from tests.benchmarks.peers.system import PARTITIONS, Run, System
 
 BACKENDS = {"heap": "hashmap", "rocksdb": "rocksdb"}
@@ -54,7 +54,8 @@ class Job(Child):
             Path(sys.executable).with_name("keepline"), "run", "retention", *flags(run), "--rest-port", str(port),
             "--checkpoint-dir", (run.folder / "checkpoints").as_uri(), *flink,
         ]  # fmt: skip
-        super().__init__(run.name, command, run.folder / "job.log", owned=run.folder)
+        (run.folder / "flink-log").mkdir()
+        super().__init__(run.name, command, run.folder / "job.log", env=flink_env(run), owned=run.folder)
 
     def facts(self) -> dict[str, Any]:
         """What Flink says."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from keepline.jobs.stack.process import Child
+from tests.benchmarks.peers.launch import launch_flink
 from tests.benchmarks.peers.system import Run, System
 
 
@@ -14,7 +15,7 @@ def start(run: Run) -> Child:
         sys.executable, "-m", "tests.benchmarks.peers.limits.flink", run.bootstrap_servers, run.source, run.sink, run.name,
         str(int(run.checkpoint_s * 1000)), (run.folder / "checkpoints").as_uri(), str(run.processes),
     ]  # fmt: skip
-    return Child(run.name, command, run.folder / "job.log", owned=run.folder)
+    return launch_flink(run, command)
 
 
 SYSTEM = System(
