@@ -50,10 +50,10 @@ def await_end(run: Run, running: Running, progress: Progress, label: str, say: A
     since, before, ends = time.monotonic(), -1, Ends(run.bootstrap_servers, run.sink)
     while True:
         out = progress.sample()
-        idle = time.monotonic() - since
         if out > before:
             since, before = time.monotonic(), out
-        elif out >= run.n and idle > QUIET_S:
+        idle = time.monotonic() - since
+        if out >= run.n and idle > QUIET_S:
             everything, committed = ends.look()
             if everything == committed:
                 return
