@@ -160,6 +160,15 @@ class World:
         """How often this job began from a checkpoint."""
         return self.counts()["restored"]
 
+    def is_restored(self, before: int) -> bool:
+        """Whether it has begun from a checkpoint once more. False too while the JobManager does not answer."""
+        return (self.quietly(self.restored) or 0) > before
+
+    def is_missed(self, resource: str) -> bool:
+        """Whether the JobManager has given a TaskManager up."""
+        known = self.quietly(self.rest.taskmanagers)
+        return known is not None and resource not in known
+
     def busy(self) -> list[str]:
         """Resource ids of the TaskManagers that run tasks of the job."""
         found = set()

@@ -27,7 +27,7 @@ def broker_paused(world: World, draw: Random) -> str:
     seconds = DELIVERY_TIMEOUT + draw.uniform(3, 8)
     with stopped(world.kafka.pid):
         away(seconds)
-    wait("the job is restored: its records were not delivered in time", lambda: (world.quietly(world.restored) or 0) > before, PATIENCE)
+    wait("the job is restored: its records were not delivered in time", lambda: world.is_restored(before), PATIENCE)
     return f"broker stopped for {seconds:.1f} s, restores {before} → {world.restored()}"
 
 

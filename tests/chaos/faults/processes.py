@@ -14,10 +14,10 @@ def taskmanager_killed(world: World, draw: Random) -> str:
     pid = world.pids()[name]
     world.flink.kill_taskmanager(world.index_of(name))
     assert state_of(pid) in ("", "Z"), f"{name} ({pid}) lives"
-    wait(f"{name} is missed", lambda: name not in world.rest.taskmanagers(), PATIENCE)
+    wait(f"{name} is missed", lambda: world.is_missed(name), PATIENCE)
     # With one subtask the other TaskManager is a standby; with two the job waits for a new one, as on Kubernetes.
     world.flink.start_taskmanager(world.index_of(name))
-    wait("the job is restored", lambda: world.restored() > before, PATIENCE)
+    wait("the job is restored", lambda: world.is_restored(before), PATIENCE)
     return f"{name} killed, restores {before} → {world.restored()}"
 
 
@@ -26,10 +26,14 @@ def taskmanager_stopped(world: World, draw: Random) -> str:
     seconds = HEARTBEAT_TIMEOUT + draw.uniform(2, 6)
     with stopped(world.pids()[name]):
         away(seconds)
-        wait(f"{name} is missed", lambda: name not in world.rest.taskmanagers(), PATIENCE)
+        wait(f"{name} is missed", lambda: world.is_missed(name), PATIENCE)
         if world.shape.parallelism == 1:  # the standby takes over, and the stopped one wakes beside it
-            wait("the job is restored", lambda: world.restored() > before, PATIENCE)
-    wait(f"{name} is back", lambda: name in world.rest.taskmanagers() or state_of(world.pids().get(name, 0)) == "", PATIENCE)
+            wait("the job is restored", lambda: world.is_restored(before), PATIENCE)
+    wait(
+        f"{name} is back, or has ended",
+        lambda: name in (world.quietly(world.rest.taskmanagers) or ()) or name not in world.pids(),
+        PATIENCE,
+    )
     world.heal()
     assert world.restored() > before, "the job was not restored"
     return f"{name} stopped for {seconds:.1f} s, restores {before} → {world.restored()}"
@@ -44,7 +48,7 @@ def jobmanager_killed(world: World, draw: Random) -> str:
     away(draw.uniform(0, 3))
     world.flink.start_jobmanager()
     wait("the job is taken up", lambda: (world.quietly(world.rest.jobs) or {}).get(job) == "RUNNING", PATIENCE)
-    wait("from its last checkpoint", lambda: (world.quietly(world.restored) or 0) >= 1, PATIENCE)
+    wait("from its last checkpoint", lambda: world.is_restored(0), PATIENCE)
     return f"JobManager {pid} killed; {world.pids()['jobmanager']} took job {job[:8]} up"
 
 

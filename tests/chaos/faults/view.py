@@ -57,7 +57,7 @@ def rebuild(world: World) -> None:
 
 
 def full(world: World, draw: Random) -> str:
-    client = _client(world)
+    client, retries = _client(world), world.counter("redis_retries_total")
     client.config_set("maxmemory-policy", "noeviction")
     client.config_set("maxmemory", 1)
     try:
@@ -68,6 +68,7 @@ def full(world: World, draw: Random) -> str:
         else:
             raise AssertionError("Redis took a write though it is full")
         made = _without_view(world, time.time(), draw.uniform(2, 8))
+        wait("the sink tries again", lambda: world.counter("redis_retries_total") > retries, PATIENCE)
     finally:
         client.config_set("maxmemory", 0)
     return f"Redis said: {said}; {made} interventions committed meanwhile"
@@ -77,7 +78,7 @@ def slow(world: World, draw: Random) -> str:
     """Pauses, some longer than the sink waits for an answer (2 s), one behind the other with hardly a gap."""
     client, since, slowest = _client(world), time.time(), 0.0
     for pause in (draw.uniform(0.5, 1.5), draw.uniform(2.5, 4), draw.uniform(0.5, 3)):
-        client.execute_command("CLIENT", "PAUSE", int(1000 * pause), "ALL")
+        client.client_pause(int(1000 * pause))
         asked = time.monotonic()
         client.set(MARK, "x")
         slowest = max(slowest, time.monotonic() - asked)
