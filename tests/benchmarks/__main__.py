@@ -82,9 +82,10 @@ def latency_part(options: argparse.Namespace, say: Say, broker: Any) -> list[dic
     from keepline.jobs.stack.redis import EmbeddedRedis
     from tests.benchmarks import latency
 
+    more = tuple(options.job.split())
     with EmbeddedRedis() as redis:
         return [
-            latency.run(broker, redis, f"latency-{rate}", events.Stream(20_000), rate, options.warm, options.seconds, say)
+            latency.run(broker, redis, f"latency-{rate}", events.Stream(20_000), rate, options.warm, options.seconds, say, more)
             for rate in map(int, options.rates.split(","))
         ]
 
