@@ -94,7 +94,7 @@ def keeplines(bench: Bench, journal: Journal, sizes: Sizes) -> None:
             bench.step(f"latency at {rate:,} events/s")
             name = f"latency-{rate}"
             try:
-                found = latency.run(bench.broker, redis.url, name, stream, rate, sizes.latency_seconds, sizes.latency_seconds, bench.say)
+                found = latency.run(bench.broker, redis, name, stream, rate, sizes.latency_seconds, sizes.latency_seconds, bench.say)
             except Exception as error:  # noqa: BLE001 - a rate that cannot be held says so in its row, the others are measured
                 found = {"rate": rate, "void": f"void: {error}"}
             finally:
