@@ -11,7 +11,7 @@ from typing import Any
 from tests.benchmarks import events, latency, load
 from tests.benchmarks.peers.bench import Bench
 from tests.benchmarks.peers.journal import Journal
-from tests.benchmarks.peers.options import Sizes
+from tests.benchmarks.peers.options import Sizes, latency_times
 from tests.benchmarks.peers.ratios import figure
 from tests.benchmarks.peers.runner import run_once
 from tests.benchmarks.peers.system import System
@@ -52,13 +52,13 @@ def measure(bench: Bench, journal: Journal, sizes: Sizes, systems: Iterable[Syst
         if system.name in OTHERS and not journal.find(row):
             bench.step(f"latency of {system.name} at {OTHERS_RATE:,} events/s")
             processes = next((found["processes"] for found in journal.of("throughput") if found["system"] == system.name), 1)
-            journal.add(row | {"rate": OTHERS_RATE, "share": 0.0} | committed(bench, system, processes, sizes.latency_seconds))
+            journal.add(row | {"rate": OTHERS_RATE, "share": 0.0} | committed(bench, system, processes, *latency_times(OTHERS_RATE, sizes)))
 
 
-def committed(bench: Bench, system: System, processes: int, seconds: float) -> dict[str, Any]:
+def committed(bench: Bench, system: System, processes: int, warm: float, seconds: float) -> dict[str, Any]:
     """Created → committed of a system that reads a topic and writes Scores."""
     backend, stream = next(iter(system.backends), ""), events.Stream(CUSTOMERS)
-    n = latency.BACKLOG + int(OTHERS_RATE * 2 * seconds)
+    n = latency.BACKLOG + int(OTHERS_RATE * (warm + seconds))
     run = bench.prepare(system, backend, processes, CUSTOMERS, CHECKPOINT_S, n, own=True)
     running = None
     try:
@@ -70,7 +70,7 @@ def committed(bench: Bench, system: System, processes: int, seconds: float) -> d
                 msg = f"{system.name} ended. The end of its log:\n{running.tail()}"
                 raise RuntimeError(msg)
 
-        return latency.measure(run.bootstrap_servers, run.source, run.sink, stream, OTHERS_RATE, seconds, seconds, bench.say, check)
+        return latency.measure(run.bootstrap_servers, run.source, run.sink, stream, OTHERS_RATE, warm, seconds, bench.say, check)
     except Exception as error:  # noqa: BLE001 - the others are measured all the same
         return {"void": f"void: {error}"}
     finally:
@@ -94,7 +94,7 @@ def keeplines(bench: Bench, journal: Journal, sizes: Sizes) -> None:
             bench.step(f"latency at {rate:,} events/s")
             name = f"latency-{rate}"
             try:
-                found = latency.run(bench.broker, redis, name, stream, rate, sizes.latency_seconds, sizes.latency_seconds, bench.say)
+                found = latency.run(bench.broker, redis, name, stream, rate, *latency_times(rate, sizes), bench.say)
             except Exception as error:  # noqa: BLE001 - a rate that cannot be held says so in its row, the others are measured
                 found = {"rate": rate, "void": f"void: {error}"}
             finally:

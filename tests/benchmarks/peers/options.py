@@ -50,7 +50,10 @@ class Sizes:
     """Events of a run that tries a number of processes, relative to a round's."""
     latency_shares: tuple[float, ...] = (0.1, 0.5, 0.8)
     latency_rates: tuple[int, ...] = (5_000, 20_000)
+    latency_warm: float = 25.0
     latency_seconds: float = 12.0
+    latency_most: int = 3_000_000
+    """Events of a latency run, at most: they are made beforehand. A higher rate has less time."""
     customer_points: dict[str, tuple[int, ...]] = field(
         default_factory=lambda: {"heap": (1_000, 10_000, 100_000, 1_000_000), "rocksdb": (1_000, 10_000, 100_000, 1_000_000, 5_000_000)}
     )
@@ -58,6 +61,13 @@ class Sizes:
     """Events of a point; with more customers than that, as many as customers and a fifth more."""
     scaling_events: int = 3_000_000
     scaling_rounds: int = 2
+
+
+def latency_times(rate: int, sizes: Sizes) -> tuple[float, float]:
+    """Seconds of warm-up, and of what counts, at a rate."""
+    whole = sizes.latency_warm + sizes.latency_seconds
+    part = min(1.0, sizes.latency_most / (rate * whole))
+    return sizes.latency_warm * part, sizes.latency_seconds * part
 
 
 def sizes(options: argparse.Namespace) -> Sizes:
@@ -69,13 +79,13 @@ def sizes(options: argparse.Namespace) -> Sizes:
         points = {"heap": (2_000,), "rocksdb": (2_000,)}
         return Sizes(
             int(options.events or 4e5), options.rounds or 1, (Scenario(2_000, 1.0),), latency_shares=(), latency_rates=(2_000,),
-            latency_seconds=4.0, customer_points=points, customer_events=400_000, scaling_events=400_000, scaling_rounds=1, slow_share=1.0,
+            latency_warm=3.0, latency_seconds=4.0, customer_points=points, customer_events=400_000, scaling_events=400_000, scaling_rounds=1, slow_share=1.0,
             trial_share=1.0,
         )  # fmt: skip
     if not options.quick:
         return Sizes(int(options.events or 8e6), options.rounds or 5, scenarios)
     return Sizes(
-        int(options.events or 3e6), options.rounds or 3, scenarios, latency_shares=(0.1, 0.8), latency_seconds=10.0,
+        int(options.events or 3e6), options.rounds or 3, scenarios, latency_shares=(0.1, 0.8), latency_warm=15.0, latency_seconds=10.0,
         customer_points={"heap": (1_000, 100_000), "rocksdb": (1_000, 100_000)}, customer_events=1_000_000, scaling_events=2_000_000,
         scaling_rounds=1,
     )  # fmt: skip
