@@ -78,9 +78,9 @@ def sizes(options: argparse.Namespace) -> Sizes:
     if options.smoke:
         points = {"heap": (2_000,), "rocksdb": (2_000,)}
         return Sizes(
-            int(options.events or 4e5), options.rounds or 1, (Scenario(2_000, 1.0),), latency_shares=(), latency_rates=(2_000,),
-            latency_warm=3.0, latency_seconds=4.0, customer_points=points, customer_events=400_000, scaling_events=400_000, scaling_rounds=1, slow_share=1.0,
-            trial_share=1.0,
+            int(options.events or 4e5), options.rounds or 1, (Scenario(2_000, 1.0),), slow_share=1.0, trial_share=1.0, latency_shares=(),
+            latency_rates=(2_000,), latency_warm=3.0, latency_seconds=4.0, customer_points=points, customer_events=400_000,
+            scaling_events=400_000, scaling_rounds=1,
         )  # fmt: skip
     if not options.quick:
         return Sizes(int(options.events or 8e6), options.rounds or 5, scenarios)
