@@ -16,6 +16,7 @@ from tests.benchmarks import events, load
 from tests.benchmarks.kernel import MANIFEST
 from tests.benchmarks.machine import ROOT
 from tests.benchmarks.peers import reference
+from tests.benchmarks.peers.gate import end_with_parent
 from tests.benchmarks.peers.system import PARTITIONS, Run, System
 from tests.benchmarks.peers.venvs import interpreter
 
@@ -55,7 +56,7 @@ class Bench:
         # Readers are new interpreters with our path, which under pytest does not hold the repository.
         self._path = [*sys.path]
         sys.path.insert(0, str(ROOT))
-        self.pool = ProcessPoolExecutor(PARTITIONS, mp_context=multiprocessing.get_context("spawn"))
+        self.pool = ProcessPoolExecutor(PARTITIONS, mp_context=multiprocessing.get_context("spawn"), initializer=end_with_parent)
         return self
 
     def __exit__(self, *_: object) -> None:
