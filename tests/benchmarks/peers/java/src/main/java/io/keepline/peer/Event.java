@@ -103,7 +103,8 @@ final class Event {
         billHash = readLong() == 0 ? 0 : readHash();
         return true;
       case SUBSCRIPTION:
-        at += (int) readLong(); // plan
+        int plan = (int) readLong();
+        at += plan;
         contract = new Contract(time, readLong(), (int) readLong(), readDouble(), (int) readLong(), readBoolean(), readBoolean());
         return contract.monthlyCharge() <= Double.MAX_VALUE && contract.monthlyCharge() >= -Double.MAX_VALUE;
       default:
