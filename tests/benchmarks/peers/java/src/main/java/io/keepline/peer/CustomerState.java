@@ -1,309 +1,275 @@
 package io.keepline.peer;
 
-import java.util.Arrays;
+import static io.keepline.peer.Layout.*;
 
 /**
- * What is kept of a customer: the ids of the last 32 events, rings of hourly and daily buckets, the newest of some types, the bills.
+ * What is kept of a customer: the ids of the last 32 events, rings of hourly and daily buckets with the totals of the windows beside them,
+ * the newest Subscription, the bills. All of it is one byte array of 2 KB ({@link Layout}): an event touches few cache lines, the heap
+ * backend copies it in one piece when it is first changed after a checkpoint, and RocksDB's serializer has nothing to convert.
  *
- * <p>The bucket of hour h stands at h mod 25, that of day d at d mod 31, so a ring is exactly its longest window: 24 hours and the current
- * one, 30 days and the current one. Totals of the windows are kept beside the rings. Counts are carried on exactly; sums of doubles are made
- * again from the buckets whenever a ring moves, so that they do not drift. All arrays are small and flat: Flink's heap backend copies a
- * state when it is first changed after a checkpoint.
+ * <p>The bucket of hour h stands at h mod 25, that of day d at d mod 31, so a ring is exactly its longest window. Counts are carried on
+ * exactly. Sums of doubles are carried on within a day and made again from the buckets when the day changes, so that they do not drift.
  */
 final class CustomerState {
   static final long HOUR_MS = 3_600_000L;
   static final long DAY_MS = 24 * HOUR_MS;
-  static final long RETENTION_MS = 400 * DAY_MS;
-  static final long LATENESS_MS = 90 * DAY_MS;
   static final long NEVER = Long.MIN_VALUE;
-  static final int REMEMBERED = 32;
+  private static final long RETENTION_MS = 400 * DAY_MS;
+  private static final long LATENESS_MS = 90 * DAY_MS;
+  private static final int WEEK = 7;
+  private static final int FORTNIGHT = 14;
 
-  static final int HOURS = 25;
-  static final int DAYS = 31;
-  static final int WEEK = 7;
-  static final int FORTNIGHT = 14;
+  /** Beyond it, what is taken from a sum would leave an error that shows. */
+  private static final double LARGE = 1e8;
 
-  // Sums: buckets of (call seconds, megabytes), the hours, then the days.
-  static final int SUMS = 2;
-  static final int DAY_SUMS = HOURS * SUMS;
-  static final int ALL_SUMS = (HOURS + DAYS) * SUMS;
-
-  // Counts: buckets of (calls, dropped calls, messages), the hours, then of (…, contacts, complaints), the days.
-  static final int HOUR_COUNTS = 3;
-  static final int DAY_COUNTS = 5;
-  static final int FIRST_DAY_COUNT = HOURS * HOUR_COUNTS;
-  static final int ALL_COUNTS = FIRST_DAY_COUNT + DAYS * DAY_COUNTS;
+  // Places among the totals of a window.
   static final int CALLS = 0;
-  static final int DROPPED = 1;
-  static final int MESSAGES = 2;
-  static final int CONTACTS = 3;
-  static final int COMPLAINTS = 4;
+  static final int DROPPED = 4;
+  static final int MESSAGES = 8;
+  static final int CONTACTS = 12;
+  static final int COMPLAINTS = 16;
 
-  // Totals of the counts over windows: 24 h, 7 days, 30 days; for contacts 14 days too.
-  static final int TOTAL_24H = 0;
-  static final int TOTAL_7D = 3;
-  static final int TOTAL_30D = 8;
-  static final int CONTACTS_14D = 13;
-  static final int ALL_TOTALS = 14;
+  private CustomerState() {}
 
-  final long[] recentIds;
-  final double[] sums;
-  final int[] counts;
-  final int[] totals;
-  int nextId;
-  long newest;
-  long hour;
-  long day;
-  long lastCall;
-  long lastPayment;
-  double seconds24h;
-  double seconds7d;
-  double seconds30d;
-  double megabytes24h;
-  double megabytes7d;
-  double megabytes30d;
-  Ledger ledger;
-  Contract contract;
-
-  /** A customer's state at the first event. */
-  CustomerState(long time) {
-    this(new long[REMEMBERED], new double[ALL_SUMS], new int[ALL_COUNTS], new int[ALL_TOTALS]);
-    newest = time;
-    hour = Math.floorDiv(time, HOUR_MS);
-    day = Math.floorDiv(time, DAY_MS);
-    lastCall = NEVER;
-    lastPayment = NEVER;
-    ledger = Ledger.EMPTY;
+  /** The state of a customer whose first event is at this time. */
+  static byte[] create(long time) {
+    byte[] s = new byte[BILLS];
+    putLong(s, NEWEST, time);
+    putLong(s, HOUR, Math.floorDiv(time, HOUR_MS));
+    putLong(s, DAY, Math.floorDiv(time, DAY_MS));
+    putLong(s, LAST_CALL, NEVER);
+    putLong(s, LAST_PAYMENT, NEVER);
+    putLong(s, CONTRACT_TIME, NEVER);
+    return s;
   }
 
-  /** For the serializer, which fills in the rest. */
-  CustomerState(long[] recentIds, double[] sums, int[] counts, int[] totals) {
-    this.recentIds = recentIds;
-    this.sums = sums;
-    this.counts = counts;
-    this.totals = totals;
+  static boolean isForgotten(byte[] s, long time) {
+    return time - getLong(s, NEWEST) >= RETENTION_MS;
   }
 
-  CustomerState copy() {
-    CustomerState copy = new CustomerState(recentIds.clone(), sums.clone(), counts.clone(), totals.clone());
-    copy.nextId = nextId;
-    copy.newest = newest;
-    copy.hour = hour;
-    copy.day = day;
-    copy.lastCall = lastCall;
-    copy.lastPayment = lastPayment;
-    copy.seconds24h = seconds24h;
-    copy.seconds7d = seconds7d;
-    copy.seconds30d = seconds30d;
-    copy.megabytes24h = megabytes24h;
-    copy.megabytes7d = megabytes7d;
-    copy.megabytes30d = megabytes30d;
-    copy.ledger = ledger;
-    copy.contract = contract;
-    return copy;
+  static boolean isLate(byte[] s, long time) {
+    return getLong(s, NEWEST) - time > LATENESS_MS;
   }
 
-  boolean forgottenAt(long time) {
-    return time - newest >= RETENTION_MS;
-  }
-
-  boolean isLate(long time) {
-    return newest - time > LATENESS_MS;
-  }
-
-  boolean remembers(long idHash) {
-    long[] ids = recentIds;
+  static boolean remembers(byte[] s, long idHash) {
     boolean found = false;
-    for (int i = 0; i < REMEMBERED; i++) {
-      found |= ids[i] == idHash;
+    for (int at = IDS; at < IDS + 8 * REMEMBERED; at += 8) {
+      found |= getLong(s, at) == idHash;
     }
     return found;
   }
 
-  /** Takes an event that is neither duplicate nor late. */
-  void apply(Event event) {
-    recentIds[nextId] = event.idHash;
-    nextId = (nextId + 1) & (REMEMBERED - 1);
+  /** Takes an event that is neither duplicate nor late; returns the state, which is another array where its length has changed. */
+  static byte[] apply(byte[] s, Event event) {
+    int next = getInt(s, NEXT_ID);
+    putLong(s, IDS + 8 * next, event.idHash);
+    putInt(s, NEXT_ID, (next + 1) & (REMEMBERED - 1));
     long time = event.time;
-    if (time > newest) {
-      newest = time;
-    }
-    long eventHour = Math.floorDiv(time, HOUR_MS);
-    if (eventHour > hour) {
-      moveHours(eventHour);
-      long eventDay = Math.floorDiv(time, DAY_MS);
-      if (eventDay > day) {
-        moveDays(eventDay);
+    long hour = Math.floorDiv(time, HOUR_MS);
+    long day = Math.floorDiv(time, DAY_MS);
+    if (time > getLong(s, NEWEST)) {
+      putLong(s, NEWEST, time);
+      if (hour > getLong(s, HOUR)) {
+        moveHours(s, hour);
+        if (day > getLong(s, DAY)) {
+          moveDays(s, day);
+        }
       }
     }
     switch (event.type) {
       case Event.DATA_SESSION:
-        addMegabytes(time, event.number);
+        addNumber(s, hour, day, BUCKET_MEGABYTES, MEGABYTES_24H, event.number);
         break;
       case Event.CALL:
-        addSeconds(time, event.number);
-        count(time, CALLS);
-        if (event.symbol != 0) { // DROPPED or FAILED
-          count(time, DROPPED);
-        }
-        lastCall = Math.max(lastCall, time);
+        addNumber(s, hour, day, BUCKET_SECONDS, SECONDS_24H, event.number);
+        addCall(s, hour, day, event.symbol != 0); // DROPPED or FAILED
+        putLong(s, LAST_CALL, Math.max(getLong(s, LAST_CALL), time));
         break;
       case Event.MESSAGE:
-        count(time, MESSAGES);
+        addMessage(s, hour, day);
         break;
       case Event.SUPPORT_CONTACT:
-        countDay(time, CONTACTS);
-        if (event.symbol == 1 || event.symbol == 2) { // COMPLAINT or CANCELLATION
-          countDay(time, COMPLAINTS);
-        }
+        addContact(s, day, event.symbol == 1 || event.symbol == 2); // COMPLAINT or CANCELLATION
         break;
       case Event.BILL:
-        ledger = ledger.withBill(event.billHash, time, event.dueTime, event.number);
-        break;
+        return Ledger.withBill(s, event);
       case Event.PAYMENT:
-        ledger = ledger.withPayment(event.billHash, time);
-        lastPayment = Math.max(lastPayment, time);
+        Ledger.pay(s, event);
+        putLong(s, LAST_PAYMENT, Math.max(getLong(s, LAST_PAYMENT), time));
         break;
       default:
-        if (contract == null || time >= contract.time()) {
-          contract = event.contract;
+        if (time >= getLong(s, CONTRACT_TIME)) {
+          putLong(s, CONTRACT_TIME, time);
+          putLong(s, CONTRACT_STARTED, event.startedTime);
+          putDouble(s, CONTRACT_CHARGE, event.number);
+          putInt(s, CONTRACT_MONTHS, event.months);
+          s[CONTRACT_INTERNET] = (byte) event.symbol;
+          s[CONTRACT_AUTOPAY] = (byte) (event.autopay ? 1 : 0);
+          s[CONTRACT_PAPERLESS] = (byte) (event.paperless ? 1 : 0);
         }
     }
+    return s;
   }
 
-  private void addSeconds(long time, double seconds) {
-    long behind = hour - Math.floorDiv(time, HOUR_MS);
-    if (behind < HOURS) {
-      int at = hourSlot(hour - behind) * SUMS;
-      sums[at] = finite(sums[at] + seconds);
-      seconds24h = finite(seconds24h + seconds);
+  /** Adds to the buckets, and to the totals over 24 hours, 7 and 30 days, which stand in this order from {@code totals} on. */
+  private static void addNumber(byte[] s, long hour, long day, int column, int totals, double number) {
+    if (getLong(s, HOUR) - hour < HOUR_BUCKETS) {
+      sum(s, hourBucket(hour) + column, number);
+      sum(s, totals, number);
     }
-    behind = day - Math.floorDiv(time, DAY_MS);
-    if (behind < DAYS) {
-      int at = DAY_SUMS + daySlot(day - behind) * SUMS;
-      sums[at] = finite(sums[at] + seconds);
-      seconds30d = finite(seconds30d + seconds);
+    long behind = getLong(s, DAY) - day;
+    if (behind < DAY_BUCKETS) {
+      sum(s, dayBucket(day) + column, number);
+      sum(s, totals + 16, number);
       if (behind <= WEEK) {
-        seconds7d = finite(seconds7d + seconds);
+        sum(s, totals + 8, number);
       }
     }
   }
 
-  private void addMegabytes(long time, double megabytes) {
-    long behind = hour - Math.floorDiv(time, HOUR_MS);
-    if (behind < HOURS) {
-      int at = hourSlot(hour - behind) * SUMS + 1;
-      sums[at] = finite(sums[at] + megabytes);
-      megabytes24h = finite(megabytes24h + megabytes);
+  private static void addCall(byte[] s, long hour, long day, boolean dropped) {
+    int one = dropped ? 1 : 0;
+    if (getLong(s, HOUR) - hour < HOUR_BUCKETS) {
+      int bucket = hourBucket(hour);
+      count(s, bucket + BUCKET_CALLS);
+      add(s, TOTALS_24H + CALLS, 1);
+      if (dropped) {
+        count(s, bucket + BUCKET_DROPPED);
+        add(s, TOTALS_24H + DROPPED, 1);
+      }
     }
-    behind = day - Math.floorDiv(time, DAY_MS);
-    if (behind < DAYS) {
-      int at = DAY_SUMS + daySlot(day - behind) * SUMS + 1;
-      sums[at] = finite(sums[at] + megabytes);
-      megabytes30d = finite(megabytes30d + megabytes);
+    long behind = getLong(s, DAY) - day;
+    if (behind < DAY_BUCKETS) {
+      int bucket = dayBucket(day);
+      count(s, bucket + BUCKET_CALLS);
+      add(s, TOTALS_30D + CALLS, 1);
+      if (dropped) {
+        count(s, bucket + BUCKET_DROPPED);
+        add(s, TOTALS_30D + DROPPED, 1);
+      }
       if (behind <= WEEK) {
-        megabytes7d = finite(megabytes7d + megabytes);
+        add(s, TOTALS_7D + CALLS, 1);
+        add(s, TOTALS_7D + DROPPED, one);
       }
     }
   }
 
-  private void count(long time, int measure) {
-    long behind = hour - Math.floorDiv(time, HOUR_MS);
-    if (behind < HOURS) {
-      counts[hourSlot(hour - behind) * HOUR_COUNTS + measure]++;
-      totals[TOTAL_24H + measure]++;
+  private static void addMessage(byte[] s, long hour, long day) {
+    if (getLong(s, HOUR) - hour < HOUR_BUCKETS) {
+      add(s, hourBucket(hour) + BUCKET_MESSAGES, 1);
+      add(s, TOTALS_24H + MESSAGES, 1);
     }
-    countDay(time, measure);
-  }
-
-  private void countDay(long time, int measure) {
-    long behind = day - Math.floorDiv(time, DAY_MS);
-    if (behind < DAYS) {
-      counts[FIRST_DAY_COUNT + daySlot(day - behind) * DAY_COUNTS + measure]++;
-      totals[TOTAL_30D + measure]++;
+    long behind = getLong(s, DAY) - day;
+    if (behind < DAY_BUCKETS) {
+      add(s, dayBucket(day) + BUCKET_MESSAGES, 1);
+      add(s, TOTALS_30D + MESSAGES, 1);
       if (behind <= WEEK) {
-        totals[TOTAL_7D + measure]++;
-      }
-      if (behind <= FORTNIGHT && measure == CONTACTS) {
-        totals[CONTACTS_14D]++;
+        add(s, TOTALS_7D + MESSAGES, 1);
       }
     }
   }
 
-  /** Clears the buckets of the hours up to this one, and sums the others. */
-  private void moveHours(long to) {
-    for (long next = Math.max(hour + 1, to - HOURS + 1); next <= to; next++) {
-      int slot = hourSlot(next);
-      sums[slot * SUMS] = 0;
-      sums[slot * SUMS + 1] = 0;
-      for (int measure = 0; measure < HOUR_COUNTS; measure++) {
-        int at = slot * HOUR_COUNTS + measure;
-        totals[TOTAL_24H + measure] -= counts[at];
-        counts[at] = 0;
+  private static void addContact(byte[] s, long day, boolean complaint) {
+    long behind = getLong(s, DAY) - day;
+    if (behind < DAY_BUCKETS) {
+      int bucket = dayBucket(day);
+      int one = complaint ? 1 : 0;
+      count(s, bucket + BUCKET_CONTACTS);
+      add(s, TOTALS_30D + CONTACTS, 1);
+      add(s, TOTALS_30D + COMPLAINTS, one);
+      if (complaint) {
+        count(s, bucket + BUCKET_COMPLAINTS);
+      }
+      if (behind <= WEEK) {
+        add(s, TOTALS_7D + CONTACTS, 1);
+        add(s, TOTALS_7D + COMPLAINTS, one);
+      }
+      if (behind <= FORTNIGHT) {
+        add(s, CONTACTS_14D, 1);
       }
     }
-    hour = to;
+  }
+
+  /** Clears the buckets of the hours up to this one, and takes what they held from the totals. */
+  private static void moveHours(byte[] s, long to) {
+    boolean large = getDouble(s, SECONDS_24H) > LARGE || getDouble(s, MEGABYTES_24H) > LARGE;
+    for (long next = Math.max(getLong(s, HOUR) + 1, to - HOUR_BUCKETS + 1); next <= to; next++) {
+      int bucket = hourBucket(next);
+      sum(s, SECONDS_24H, -getDouble(s, bucket + BUCKET_SECONDS));
+      sum(s, MEGABYTES_24H, -getDouble(s, bucket + BUCKET_MEGABYTES));
+      add(s, TOTALS_24H + CALLS, -getChar(s, bucket + BUCKET_CALLS));
+      add(s, TOTALS_24H + DROPPED, -getChar(s, bucket + BUCKET_DROPPED));
+      add(s, TOTALS_24H + MESSAGES, -getInt(s, bucket + BUCKET_MESSAGES));
+      clear(s, bucket, HOUR_BYTES);
+    }
+    putLong(s, HOUR, to);
+    if (large) {
+      sumHours(s);
+    }
+  }
+
+  /** The same for days; then makes all sums again from the buckets. */
+  private static void moveDays(byte[] s, long to) {
+    long from = getLong(s, DAY);
+    if (to - from >= DAY_BUCKETS) {
+      clear(s, DAYS, DAY_BUCKETS * DAY_BYTES);
+      clear(s, TOTALS_7D, CONTACTS_14D + 4 - TOTALS_7D);
+      from = to;
+    }
+    for (long next = from + 1; next <= to; next++) {
+      int bucket = dayBucket(next);
+      takeDay(s, TOTALS_7D, dayBucket(next - WEEK - 1));
+      takeDay(s, TOTALS_30D, bucket);
+      add(s, CONTACTS_14D, -getChar(s, dayBucket(next - FORTNIGHT - 1) + BUCKET_CONTACTS));
+      clear(s, bucket, DAY_BYTES);
+    }
+    putLong(s, DAY, to);
     double seconds = 0;
     double megabytes = 0;
-    double evenSeconds = 0;
-    double evenMegabytes = 0;
-    for (int at = 0; at < DAY_SUMS - SUMS; at += 2 * SUMS) { // two sums at a time: additions wait for each other
-      seconds += sums[at];
-      megabytes += sums[at + 1];
-      evenSeconds += sums[at + 2];
-      evenMegabytes += sums[at + 3];
-    }
-    seconds24h = finite(seconds + evenSeconds + sums[DAY_SUMS - 2]);
-    megabytes24h = finite(megabytes + evenMegabytes + sums[DAY_SUMS - 1]);
-  }
-
-  private void moveDays(long to) {
-    if (to - day >= DAYS) {
-      Arrays.fill(sums, DAY_SUMS, ALL_SUMS, 0);
-      Arrays.fill(counts, FIRST_DAY_COUNT, ALL_COUNTS, 0);
-      Arrays.fill(totals, TOTAL_7D, ALL_TOTALS, 0);
-      day = to;
-    }
-    for (long next = day + 1; next <= to; next++) {
-      int leavesWeek = FIRST_DAY_COUNT + daySlot(next - WEEK - 1) * DAY_COUNTS;
-      int leavesFortnight = FIRST_DAY_COUNT + daySlot(next - FORTNIGHT - 1) * DAY_COUNTS;
-      int slot = daySlot(next);
-      sums[DAY_SUMS + slot * SUMS] = 0;
-      sums[DAY_SUMS + slot * SUMS + 1] = 0;
-      totals[CONTACTS_14D] -= counts[leavesFortnight + CONTACTS];
-      for (int measure = 0; measure < DAY_COUNTS; measure++) {
-        int at = FIRST_DAY_COUNT + slot * DAY_COUNTS + measure;
-        totals[TOTAL_7D + measure] -= counts[leavesWeek + measure];
-        totals[TOTAL_30D + measure] -= counts[at];
-        counts[at] = 0;
-      }
-    }
-    day = to;
-    double seconds = 0;
-    double megabytes = 0;
-    for (int back = 0; back < DAYS; back++) {
-      int at = DAY_SUMS + daySlot(to - back) * SUMS;
-      seconds += sums[at];
-      megabytes += sums[at + 1];
+    for (int back = 0; back < DAY_BUCKETS; back++) {
+      int bucket = dayBucket(to - back);
+      seconds += getDouble(s, bucket + BUCKET_SECONDS);
+      megabytes += getDouble(s, bucket + BUCKET_MEGABYTES);
       if (back == WEEK) {
-        seconds7d = finite(seconds);
-        megabytes7d = finite(megabytes);
+        putDouble(s, SECONDS_7D, finite(seconds));
+        putDouble(s, MEGABYTES_7D, finite(megabytes));
       }
     }
-    seconds30d = finite(seconds);
-    megabytes30d = finite(megabytes);
+    putDouble(s, SECONDS_30D, finite(seconds));
+    putDouble(s, MEGABYTES_30D, finite(megabytes));
+    sumHours(s);
   }
 
-  private static int hourSlot(long hour) {
-    return (int) Math.floorMod(hour, (long) HOURS);
+  private static void takeDay(byte[] s, int totals, int bucket) {
+    add(s, totals + CALLS, -getChar(s, bucket + BUCKET_CALLS));
+    add(s, totals + DROPPED, -getChar(s, bucket + BUCKET_DROPPED));
+    add(s, totals + MESSAGES, -getInt(s, bucket + BUCKET_MESSAGES));
+    add(s, totals + CONTACTS, -getChar(s, bucket + BUCKET_CONTACTS));
+    add(s, totals + COMPLAINTS, -getChar(s, bucket + BUCKET_COMPLAINTS));
   }
 
-  private static int daySlot(long day) {
-    return (int) Math.floorMod(day, (long) DAYS);
+  private static void sumHours(byte[] s) {
+    double seconds = 0;
+    double megabytes = 0;
+    for (int bucket = HOURS; bucket < DAYS; bucket += HOUR_BYTES) {
+      seconds += getDouble(s, bucket + BUCKET_SECONDS);
+      megabytes += getDouble(s, bucket + BUCKET_MEGABYTES);
+    }
+    putDouble(s, SECONDS_24H, finite(seconds));
+    putDouble(s, MEGABYTES_24H, finite(megabytes));
   }
 
-  /** The value, or the largest double of its sign. */
-  static double finite(double value) {
-    return Math.max(-Double.MAX_VALUE, Math.min(value, Double.MAX_VALUE));
+  private static void clear(byte[] s, int from, int length) {
+    for (int at = from; at < from + length; at += 4) {
+      putInt(s, at, 0);
+    }
+  }
+
+  private static int hourBucket(long hour) {
+    return HOURS + HOUR_BYTES * (int) Math.floorMod(hour, (long) HOUR_BUCKETS);
+  }
+
+  private static int dayBucket(long day) {
+    return DAYS + DAY_BYTES * (int) Math.floorMod(day, (long) DAY_BUCKETS);
   }
 }

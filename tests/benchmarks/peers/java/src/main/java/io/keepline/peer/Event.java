@@ -1,9 +1,5 @@
 package io.keepline.peer;
 
-import java.lang.invoke.MethodHandles;
-import java.lang.invoke.VarHandle;
-import java.nio.ByteOrder;
-
 /**
  * One telemetry event, decoded by hand from Avro single-object encoding (C3 01, the schema's fingerprint, Avro binary).
  *
@@ -32,9 +28,6 @@ final class Event {
   /** Where the Avro binary begins. */
   static final int BODY = 10;
 
-  static final VarHandle LONG = MethodHandles.byteArrayViewVarHandle(long[].class, ByteOrder.LITTLE_ENDIAN);
-  static final VarHandle DOUBLE = MethodHandles.byteArrayViewVarHandle(double[].class, ByteOrder.LITTLE_ENDIAN);
-
   byte[] value;
   int type;
   int customerAt;
@@ -44,10 +37,10 @@ final class Event {
   long idHash;
   long time;
 
-  /** Megabytes of a DataSession, seconds of a Call, amount of a Bill. */
+  /** Megabytes of a DataSession, seconds of a Call, amount of a Bill, monthly charge of a Subscription. */
   double number;
 
-  /** Outcome of a Call, topic of a SupportContact: the place in the schema's enum. */
+  /** Outcome of a Call, topic of a SupportContact, internet of a Subscription: the place in the schema's enum. */
   int symbol;
 
   /** Hash of the bill_id of a Bill or a Payment; 0 for a Payment that names none. */
@@ -56,8 +49,12 @@ final class Event {
   /** Due time of a Bill. */
   long dueTime;
 
-  /** What a Subscription says; null for other types. */
-  Contract contract;
+  /** What a Subscription says besides. */
+  long startedTime;
+
+  int months;
+  boolean autopay;
+  boolean paperless;
 
   private int at;
 
@@ -78,7 +75,6 @@ final class Event {
     idHash = hash(bytes, at, idLength);
     at += idLength;
     time = readLong();
-    contract = null;
     switch (type) {
       case DATA_SESSION:
         number = readDouble();
@@ -105,15 +101,20 @@ final class Event {
       case SUBSCRIPTION:
         int plan = (int) readLong();
         at += plan;
-        contract = new Contract(time, readLong(), (int) readLong(), readDouble(), (int) readLong(), readBoolean(), readBoolean());
-        return contract.monthlyCharge() <= Double.MAX_VALUE && contract.monthlyCharge() >= -Double.MAX_VALUE;
+        startedTime = readLong();
+        months = (int) readLong();
+        number = readDouble();
+        symbol = (int) readLong();
+        autopay = value[at++] != 0;
+        paperless = value[at++] != 0;
+        return Math.abs(number) <= Double.MAX_VALUE;
       default:
         return false;
     }
   }
 
   static int typeOf(byte[] bytes) {
-    long schema = (long) LONG.get(bytes, 2);
+    long schema = Layout.getLong(bytes, 2);
     if (schema == DATA_SESSION_SCHEMA) {
       return DATA_SESSION;
     }
@@ -149,13 +150,9 @@ final class Event {
   }
 
   private double readDouble() {
-    double read = (double) DOUBLE.get(value, at);
+    double read = Layout.getDouble(value, at);
     at += 8;
     return read;
-  }
-
-  private boolean readBoolean() {
-    return value[at++] != 0;
   }
 
   private long readHash() {
@@ -171,7 +168,7 @@ final class Event {
     int p = from;
     int end = from + length;
     for (; p + 8 <= end; p += 8) {
-      h = mix(h ^ (long) LONG.get(bytes, p));
+      h = mix(h ^ Layout.getLong(bytes, p));
     }
     if (p < end) {
       long rest = 0;

@@ -3,15 +3,12 @@ package io.keepline.peer;
 import static io.keepline.peer.CustomerState.CALLS;
 import static io.keepline.peer.CustomerState.COMPLAINTS;
 import static io.keepline.peer.CustomerState.CONTACTS;
-import static io.keepline.peer.CustomerState.CONTACTS_14D;
-import static io.keepline.peer.CustomerState.DAY_MS;
 import static io.keepline.peer.CustomerState.DROPPED;
-import static io.keepline.peer.CustomerState.HOUR_MS;
 import static io.keepline.peer.CustomerState.MESSAGES;
 import static io.keepline.peer.CustomerState.NEVER;
-import static io.keepline.peer.CustomerState.TOTAL_24H;
-import static io.keepline.peer.CustomerState.TOTAL_30D;
-import static io.keepline.peer.CustomerState.TOTAL_7D;
+import static io.keepline.peer.Layout.*;
+
+import java.util.Arrays;
 
 /** The 36 features of `churn`, in the order of the row. */
 final class Features {
@@ -33,54 +30,60 @@ final class Features {
 
   private static final double LONGEST_HOURS = 2160;
   private static final double LONGEST_DAYS = 365;
-  private static final int BILLS = 24;
+  private static final int BILL_FIGURES = 24;
+  private static final int CONTRACT = 28;
+  private static final int DSL = 1; // of the enum Internet
+  private static final int FIBER = 2;
+  private static final int MOBILE = 3;
 
   private Features() {}
 
   /** Fills the row at the customer's newest event. */
-  static void read(CustomerState s, double[] row) {
-    int[] totals = s.totals;
-    long now = s.newest;
-    row[0] = totals[TOTAL_24H + CALLS];
-    row[1] = totals[TOTAL_7D + CALLS];
-    row[2] = totals[TOTAL_30D + CALLS];
-    row[3] = s.seconds24h;
-    row[4] = s.seconds7d;
-    row[5] = s.seconds30d;
-    row[6] = totals[TOTAL_24H + DROPPED];
-    row[7] = totals[TOTAL_7D + DROPPED];
-    row[8] = totals[TOTAL_30D + DROPPED];
-    row[9] = s.megabytes24h;
-    row[10] = s.megabytes7d;
-    row[11] = s.megabytes30d;
-    row[12] = totals[TOTAL_24H + MESSAGES];
-    row[13] = totals[TOTAL_7D + MESSAGES];
-    row[14] = totals[TOTAL_30D + MESSAGES];
-    row[15] = totals[TOTAL_7D + CONTACTS];
-    row[16] = totals[TOTAL_30D + CONTACTS];
-    row[17] = totals[TOTAL_7D + COMPLAINTS];
-    row[18] = totals[TOTAL_30D + COMPLAINTS];
-    row[19] = totals[TOTAL_7D + CONTACTS] - (totals[CONTACTS_14D] - totals[TOTAL_7D + CONTACTS]);
-    row[20] = trend(s.megabytes7d, s.megabytes30d);
-    row[21] = trend(s.seconds7d, s.seconds30d);
-    row[22] = s.lastCall == NEVER ? LONGEST_HOURS : Math.min((now - s.lastCall) / (double) HOUR_MS, LONGEST_HOURS);
-    row[23] = s.lastPayment == NEVER ? LONGEST_DAYS : Math.min((now - s.lastPayment) / (double) DAY_MS, LONGEST_DAYS);
-    s.ledger.read(now, row, BILLS);
-    Contract contract = s.contract;
-    if (contract == null) {
-      for (int j = BILLS + 4; j < row.length; j++) {
-        row[j] = 0;
-      }
+  static void read(byte[] s, double[] row) {
+    long now = getLong(s, NEWEST);
+    row[0] = getInt(s, TOTALS_24H + CALLS);
+    row[1] = getInt(s, TOTALS_7D + CALLS);
+    row[2] = getInt(s, TOTALS_30D + CALLS);
+    row[3] = getDouble(s, SECONDS_24H);
+    row[4] = getDouble(s, SECONDS_7D);
+    row[5] = getDouble(s, SECONDS_30D);
+    row[6] = getInt(s, TOTALS_24H + DROPPED);
+    row[7] = getInt(s, TOTALS_7D + DROPPED);
+    row[8] = getInt(s, TOTALS_30D + DROPPED);
+    row[9] = getDouble(s, MEGABYTES_24H);
+    row[10] = getDouble(s, MEGABYTES_7D);
+    row[11] = getDouble(s, MEGABYTES_30D);
+    row[12] = getInt(s, TOTALS_24H + MESSAGES);
+    row[13] = getInt(s, TOTALS_7D + MESSAGES);
+    row[14] = getInt(s, TOTALS_30D + MESSAGES);
+    int contacts = getInt(s, TOTALS_7D + CONTACTS);
+    row[15] = contacts;
+    row[16] = getInt(s, TOTALS_30D + CONTACTS);
+    row[17] = getInt(s, TOTALS_7D + COMPLAINTS);
+    row[18] = getInt(s, TOTALS_30D + COMPLAINTS);
+    row[19] = contacts - (getInt(s, CONTACTS_14D) - contacts);
+    row[20] = trend(row[10], row[11]);
+    row[21] = trend(row[4], row[5]);
+    row[22] = since(now, getLong(s, LAST_CALL), CustomerState.HOUR_MS, LONGEST_HOURS);
+    row[23] = since(now, getLong(s, LAST_PAYMENT), CustomerState.DAY_MS, LONGEST_DAYS);
+    Ledger.read(s, now, row, BILL_FIGURES);
+    if (getLong(s, CONTRACT_TIME) == NEVER) {
+      Arrays.fill(row, CONTRACT, row.length, 0);
       return;
     }
-    row[28] = Math.max(((double) now - contract.startedTime()) / DAY_MS, 0);
-    row[29] = contract.months();
-    row[30] = contract.monthlyCharge();
-    row[31] = contract.autopay() ? 1 : 0;
-    row[32] = contract.paperless() ? 1 : 0;
-    row[33] = contract.internet() == Contract.DSL ? 1 : 0;
-    row[34] = contract.internet() == Contract.FIBER ? 1 : 0;
-    row[35] = contract.internet() == Contract.MOBILE ? 1 : 0;
+    row[28] = Math.max(((double) now - getLong(s, CONTRACT_STARTED)) / CustomerState.DAY_MS, 0);
+    row[29] = getInt(s, CONTRACT_MONTHS);
+    row[30] = getDouble(s, CONTRACT_CHARGE);
+    row[31] = s[CONTRACT_AUTOPAY];
+    row[32] = s[CONTRACT_PAPERLESS];
+    int internet = s[CONTRACT_INTERNET];
+    row[33] = internet == DSL ? 1 : 0;
+    row[34] = internet == FIBER ? 1 : 0;
+    row[35] = internet == MOBILE ? 1 : 0;
+  }
+
+  private static double since(long now, long then, long unit, double most) {
+    return then == NEVER ? most : Math.min((now - then) / (double) unit, most);
   }
 
   /** Daily rate of the week over that of the month; 1 for a month without use. */

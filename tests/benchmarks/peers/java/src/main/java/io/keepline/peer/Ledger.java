@@ -1,83 +1,84 @@
 package io.keepline.peer;
 
-/**
- * The eight newest bills of a customer and which payment covers each, oldest first. Never changed: taking a bill or a payment makes another
- * ledger, which is rare, so states may share it and copying a state does not copy its bills.
- */
+import static io.keepline.peer.Layout.*;
+
+import java.util.Arrays;
+
+/** The eight newest bills at the end of a state, oldest first, and which payment covers each. */
 final class Ledger {
-  static final int KEPT = 8;
-  static final long UNPAID = Long.MIN_VALUE;
-  static final Ledger EMPTY = new Ledger(new Bill[0]);
+  private static final int KEPT = 8;
+  private static final long UNPAID = Long.MIN_VALUE;
 
-  record Bill(long idHash, long time, long due, double amount, long paid) {}
+  private Ledger() {}
 
-  final Bill[] bills;
-
-  Ledger(Bill[] bills) {
-    this.bills = bills;
-  }
-
-  /** Keeps a bill; one with the id of a kept bill takes its place and its payment. */
-  Ledger withBill(long idHash, long time, long due, double amount) {
+  /** Keeps a bill; one with the id of a kept bill takes its place and its payment. Returns the state. */
+  static byte[] withBill(byte[] before, Event bill) {
+    byte[] s = before;
     long paid = UNPAID;
-    Bill[] grown = new Bill[bills.length + 1];
-    int n = 0;
-    for (Bill bill : bills) {
-      if (bill.idHash == idHash) {
-        paid = bill.paid;
-      } else {
-        grown[n++] = bill;
+    for (int at = BILLS; at < s.length; at += BILL_BYTES) {
+      if (getLong(s, at + BILL_ID) == bill.billHash) {
+        paid = getLong(s, at + BILL_PAID);
+        s = without(s, at);
+        break;
       }
     }
-    int place = n;
-    while (place > 0 && grown[place - 1].time > time) {
-      grown[place] = grown[place - 1];
-      place--;
+    int place = s.length;
+    while (place > BILLS && getLong(s, place - BILL_BYTES + BILL_TIME) > bill.time) {
+      place -= BILL_BYTES;
     }
-    grown[place] = new Bill(idHash, time, due, amount, paid);
-    n++;
-    int dropped = Math.max(0, n - KEPT);
-    Bill[] kept = new Bill[n - dropped];
-    System.arraycopy(grown, dropped, kept, 0, kept.length);
-    return new Ledger(kept);
+    byte[] grown = Arrays.copyOf(s, s.length + BILL_BYTES);
+    System.arraycopy(s, place, grown, place + BILL_BYTES, s.length - place);
+    putLong(grown, place + BILL_ID, bill.billHash);
+    putLong(grown, place + BILL_TIME, bill.time);
+    putLong(grown, place + BILL_DUE, bill.dueTime);
+    putDouble(grown, place + BILL_AMOUNT, bill.number);
+    putLong(grown, place + BILL_PAID, paid);
+    return grown.length > BILLS + KEPT * BILL_BYTES ? without(grown, BILLS) : grown;
   }
 
-  /** Covers the named bill, or the oldest uncovered one where none is named ({@code idHash} 0). */
-  Ledger withPayment(long idHash, long time) {
-    for (int i = 0; i < bills.length; i++) {
-      Bill bill = bills[i];
-      if (bill.paid == UNPAID && (idHash == 0 || bill.idHash == idHash)) {
-        Bill[] covered = bills.clone();
-        covered[i] = new Bill(bill.idHash, bill.time, bill.due, bill.amount, time);
-        return new Ledger(covered);
+  private static byte[] without(byte[] s, int at) {
+    byte[] shrunk = Arrays.copyOf(s, s.length - BILL_BYTES);
+    System.arraycopy(s, at + BILL_BYTES, shrunk, at, shrunk.length - at);
+    return shrunk;
+  }
+
+  /** Covers the named bill, or the oldest uncovered one where none is named. */
+  static void pay(byte[] s, Event payment) {
+    for (int at = BILLS; at < s.length; at += BILL_BYTES) {
+      boolean named = payment.billHash == 0 || getLong(s, at + BILL_ID) == payment.billHash;
+      if (named && getLong(s, at + BILL_PAID) == UNPAID) {
+        putLong(s, at + BILL_PAID, payment.time);
+        return;
       }
     }
-    return this;
   }
 
   /** Writes overdue_bills, payment_delay_days, last_bill_amount and bill_rise into the row. */
-  void read(long now, double[] row, int at) {
+  static void read(byte[] s, long now, double[] row, int to) {
     int overdue = 0;
-    Bill newestDue = null;
-    for (Bill bill : bills) {
-      if (bill.due <= now) {
-        if (bill.due < now && bill.paid == UNPAID) {
+    int newest = -1;
+    for (int at = BILLS; at < s.length; at += BILL_BYTES) {
+      long due = getLong(s, at + BILL_DUE);
+      if (due <= now) {
+        if (due < now && getLong(s, at + BILL_PAID) == UNPAID) {
           overdue++;
         }
-        if (newestDue == null || bill.due >= newestDue.due) {
-          newestDue = bill;
+        if (newest < 0 || due >= getLong(s, newest + BILL_DUE)) {
+          newest = at;
         }
       }
     }
     double delay = 0;
-    if (newestDue != null) {
-      double until = newestDue.paid == UNPAID ? now : newestDue.paid;
-      delay = Math.max((until - newestDue.due) / CustomerState.DAY_MS, 0);
+    if (newest >= 0) {
+      long paid = getLong(s, newest + BILL_PAID);
+      double until = paid == UNPAID ? now : paid;
+      delay = Math.max((until - getLong(s, newest + BILL_DUE)) / CustomerState.DAY_MS, 0);
     }
-    int n = bills.length;
-    row[at] = overdue;
-    row[at + 1] = delay;
-    row[at + 2] = n > 0 ? bills[n - 1].amount : 0;
-    row[at + 3] = n > 1 ? CustomerState.finite(bills[n - 1].amount - bills[n - 2].amount) : 0;
+    int last = s.length - BILL_BYTES;
+    double amount = last >= BILLS ? getDouble(s, last + BILL_AMOUNT) : 0;
+    row[to] = overdue;
+    row[to + 1] = delay;
+    row[to + 2] = amount;
+    row[to + 3] = last > BILLS ? finite(amount - getDouble(s, last - BILL_BYTES + BILL_AMOUNT)) : 0;
   }
 }

@@ -3,6 +3,7 @@ package io.keepline.peer;
 import org.apache.flink.api.common.functions.OpenContext;
 import org.apache.flink.api.common.state.ValueState;
 import org.apache.flink.api.common.state.ValueStateDescriptor;
+import org.apache.flink.api.common.typeutils.base.array.BytePrimitiveArraySerializer;
 import org.apache.flink.metrics.Counter;
 import org.apache.flink.streaming.api.functions.KeyedProcessFunction;
 import org.apache.flink.util.Collector;
@@ -12,7 +13,7 @@ public final class ScoreCustomers extends KeyedProcessFunction<String, byte[], b
   private static final long serialVersionUID = 1L;
 
   private final String manifest;
-  private transient ValueState<CustomerState> states;
+  private transient ValueState<byte[]> states;
   private transient Scoring scoring;
   private transient Counter invalid;
   private transient Counter duplicates;
@@ -25,7 +26,7 @@ public final class ScoreCustomers extends KeyedProcessFunction<String, byte[], b
 
   @Override
   public void open(OpenContext context) throws Exception {
-    states = getRuntimeContext().getState(new ValueStateDescriptor<>("customer", new CustomerStateSerializer()));
+    states = getRuntimeContext().getState(new ValueStateDescriptor<>("customer", BytePrimitiveArraySerializer.INSTANCE));
     scoring = new Scoring(new Model(manifest));
     invalid = getRuntimeContext().getMetricGroup().counter("invalid");
     duplicates = getRuntimeContext().getMetricGroup().counter("duplicates");
@@ -34,7 +35,7 @@ public final class ScoreCustomers extends KeyedProcessFunction<String, byte[], b
 
   @Override
   public void processElement(byte[] value, Context context, Collector<byte[]> out) throws Exception {
-    CustomerState state = scoring.take(states.value(), value);
+    byte[] state = scoring.take(states.value(), value);
     switch (scoring.outcome) {
       case SCORED:
         states.update(state);

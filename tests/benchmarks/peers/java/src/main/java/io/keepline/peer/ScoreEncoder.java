@@ -18,7 +18,7 @@ final class ScoreEncoder {
     byte[] id = string(model.id);
     byte[] buffer = new byte[id.length + 6];
     System.arraycopy(id, 0, buffer, 0, id.length);
-    int end = putLong(buffer, id.length, model.version);
+    int end = putVarint(buffer, id.length, model.version);
     buffer[end++] = 0; // role CHAMPION
     this.model = Arrays.copyOf(buffer, end);
     for (int j = 0; j < names.length; j++) {
@@ -36,16 +36,16 @@ final class ScoreEncoder {
     byte[] out = scratch;
     out[0] = (byte) 0xC3;
     out[1] = 1;
-    Event.LONG.set(out, 2, SCHEMA);
-    int p = putLong(out, 10, event.customerLength);
+    Layout.putLong(out, 2, SCHEMA);
+    int p = putVarint(out, 10, event.customerLength);
     System.arraycopy(event.value, event.customerAt, out, p, event.customerLength);
     p += event.customerLength;
     out[p++] = 0; // score churn
-    Event.DOUBLE.set(out, p, value);
+    Layout.putDouble(out, p, value);
     p += 8;
     out[p++] = (byte) (band << 1);
-    p = putLong(out, p, asOf);
-    p = putLong(out, p, event.idLength);
+    p = putVarint(out, p, asOf);
+    p = putVarint(out, p, event.idLength);
     System.arraycopy(event.value, event.idAt, out, p, event.idLength);
     p += event.idLength;
     System.arraycopy(model, 0, out, p, model.length);
@@ -55,8 +55,8 @@ final class ScoreEncoder {
       byte[] name = names[j];
       System.arraycopy(name, 0, out, p, name.length);
       p += name.length;
-      Event.DOUBLE.set(out, p, row[j]);
-      Event.DOUBLE.set(out, p + 8, scored.contributions[j]);
+      Layout.putDouble(out, p, row[j]);
+      Layout.putDouble(out, p + 8, scored.contributions[j]);
       p += 16;
     }
     out[p++] = 0;
@@ -66,12 +66,12 @@ final class ScoreEncoder {
   private static byte[] string(String text) {
     byte[] utf8 = text.getBytes(StandardCharsets.UTF_8);
     byte[] buffer = new byte[utf8.length + 5];
-    int p = putLong(buffer, 0, utf8.length);
+    int p = putVarint(buffer, 0, utf8.length);
     System.arraycopy(utf8, 0, buffer, p, utf8.length);
     return Arrays.copyOf(buffer, p + utf8.length);
   }
 
-  private static int putLong(byte[] out, int at, long value) {
+  private static int putVarint(byte[] out, int at, long value) {
     long rest = (value << 1) ^ (value >> 63);
     int p = at;
     while ((rest & ~0x7fL) != 0) {

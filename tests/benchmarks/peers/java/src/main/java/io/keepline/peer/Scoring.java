@@ -16,24 +16,23 @@ final class Scoring {
   }
 
   /** The state to go on with: that of before, changed, or a new one; {@link #outcome} says whether the event counts. */
-  CustomerState take(CustomerState before, byte[] value) {
+  byte[] take(byte[] before, byte[] value) {
     if (!decode(value)) {
       outcome = Outcome.INVALID;
       return before;
     }
-    CustomerState state = before;
-    if (state == null || state.forgottenAt(event.time)) {
-      state = new CustomerState(event.time);
-    } else if (state.remembers(event.idHash)) {
+    byte[] state = before;
+    if (state == null || CustomerState.isForgotten(state, event.time)) {
+      state = CustomerState.create(event.time);
+    } else if (CustomerState.remembers(state, event.idHash)) {
       outcome = Outcome.DUPLICATE;
       return before;
-    } else if (state.isLate(event.time)) {
+    } else if (CustomerState.isLate(state, event.time)) {
       outcome = Outcome.LATE;
       return before;
     }
-    state.apply(event);
     outcome = Outcome.SCORED;
-    return state;
+    return CustomerState.apply(state, event);
   }
 
   private boolean decode(byte[] value) {
@@ -45,10 +44,10 @@ final class Scoring {
   }
 
   /** The Score at the customer's newest event. */
-  byte[] score(CustomerState state) {
+  byte[] score(byte[] state) {
     Features.read(state, row);
     double probability = model.score(row);
     model.findReasons();
-    return encoder.encode(event, probability, model.band(probability), state.newest, row, model);
+    return encoder.encode(event, probability, model.band(probability), Layout.getLong(state, Layout.NEWEST), row, model);
   }
 }
