@@ -50,7 +50,7 @@ public final class RetentionJob {
     WatermarkStrategy<byte[]> watermarks = WatermarkStrategy.<byte[]>forBoundedOutOfOrderness(Duration.ofHours(1))
         .withTimestampAssigner((value, kafkaTime) -> TelemetryDeserializer.eventTime(value));
 
-    env.fromSource(source, watermarks, "telemetry")
+    var scores = env.fromSource(source, watermarks, "telemetry")
         .uid("telemetry")
         .keyBy(new CustomerKey(), Types.STRING)
         .process(new ScoreCustomers(Model.read(given.getRequired("manifest"))), PrimitiveArrayTypeInfo.BYTE_PRIMITIVE_ARRAY_TYPE_INFO)
@@ -59,6 +59,9 @@ public final class RetentionJob {
         .sinkTo(sink)
         .uid("scores")
         .name("scores");
+    if (given.has("unchained")) {
+      scores.disableChaining();
+    }
     env.execute(name);
   }
 

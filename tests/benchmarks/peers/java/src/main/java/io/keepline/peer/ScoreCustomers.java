@@ -3,7 +3,6 @@ package io.keepline.peer;
 import org.apache.flink.api.common.functions.OpenContext;
 import org.apache.flink.api.common.state.ValueState;
 import org.apache.flink.api.common.state.ValueStateDescriptor;
-import org.apache.flink.api.common.typeutils.base.array.BytePrimitiveArraySerializer;
 import org.apache.flink.metrics.Counter;
 import org.apache.flink.streaming.api.functions.KeyedProcessFunction;
 import org.apache.flink.util.Collector;
@@ -12,6 +11,7 @@ import org.apache.flink.util.Collector;
 public final class ScoreCustomers extends KeyedProcessFunction<String, byte[], byte[]> {
   private static final long serialVersionUID = 1L;
 
+  static final boolean RAW = Boolean.getBoolean("raw");
   private final String manifest;
   private transient ValueState<byte[]> states;
   private transient Scoring scoring;
@@ -26,7 +26,7 @@ public final class ScoreCustomers extends KeyedProcessFunction<String, byte[], b
 
   @Override
   public void open(OpenContext context) throws Exception {
-    states = getRuntimeContext().getState(new ValueStateDescriptor<>("customer", BytePrimitiveArraySerializer.INSTANCE));
+    states = getRuntimeContext().getState(new ValueStateDescriptor<>("customer", RAW ? org.apache.flink.api.common.typeutils.base.array.BytePrimitiveArraySerializer.INSTANCE : new StateSerializer()));
     scoring = new Scoring(new Model(manifest));
     invalid = getRuntimeContext().getMetricGroup().counter("invalid");
     duplicates = getRuntimeContext().getMetricGroup().counter("duplicates");
