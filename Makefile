@@ -89,7 +89,7 @@ wheel: $(UV) ## dist/keepline-*.whl with the jar inside
 	@$(UV) build -q --wheel --out-dir dist .
 
 clean: ## remove everything that setup and the builds made
-	rm -rf .venv .uv dist build operators/jvm/target operators/jvm/broker/target operators/jvm/zookeeper/target docker/kubernetes/target .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf .venv .uv dist build operators/jvm/target operators/jvm/broker/target operators/jvm/zookeeper/target docker/kubernetes/target tests/benchmarks/peers/java/target .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 	find schemas features models operators jobs tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(UV):

@@ -9,11 +9,13 @@ import subprocess
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
 from keepline.models.manifest import checksum
 from keepline.operators.host import HostOperator
+from keepline.operators.jar import JVM
 from keepline.operators.spec import OperatorSpec
 from keepline.schemas.catalog import EVENT_TYPES
 from keepline.schemas.encode import Ok, encode
@@ -148,3 +150,14 @@ def test_scores_and_reasons_are_keeplines(make: Callable[[int], list[bytes]], n:
         for mine, yours in zip(their["reasons"], our["reasons"], strict=True):
             assert mine["value"] == pytest.approx(yours["value"], rel=1e-9, abs=1e-9), number
             assert mine["contribution"] == pytest.approx(yours["contribution"], rel=1e-9, abs=1e-9), number
+
+
+def test_it_is_built_against_what_keepline_is_built_against() -> None:
+    def properties(pom: Path) -> dict[str, str | None]:
+        found = ElementTree.parse(pom).getroot().find("{http://maven.apache.org/POM/4.0.0}properties")
+        assert found is not None
+        return {each.tag.rpartition("}")[2]: each.text for each in found}
+
+    ours, javas = properties(JVM / "pom.xml"), properties(java_flink.PROJECT / "pom.xml")
+    for name in ("flink.version", "connector.version", "maven.compiler.release"):
+        assert javas[name] == ours[name]
