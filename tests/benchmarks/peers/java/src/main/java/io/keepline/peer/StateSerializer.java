@@ -8,8 +8,8 @@ import org.apache.flink.core.memory.DataInputView;
 import org.apache.flink.core.memory.DataOutputView;
 
 /**
- * A state on its way to RocksDB or a checkpoint: the number of its words of eight bytes, a bit for each that is not zero, those words. Half
- * of the buckets of a usual customer are empty, and RocksDB writes every byte several times over.
+ * A state on its way to RocksDB or a checkpoint: the number of its words of eight bytes, a bit for each that is not zero, those words. Many
+ * buckets of a usual customer are empty, and RocksDB writes every byte several times over.
  */
 public final class StateSerializer extends TypeSerializer<byte[]> {
   private static final long serialVersionUID = 1L;
