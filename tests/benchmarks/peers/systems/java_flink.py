@@ -67,8 +67,14 @@ def command(main: str, *arguments: str, options: tuple[str, ...] = ()) -> list[s
     return [java(), "-XX:+IgnoreUnrecognizedVMOptions", *get_jvm_opts(env), *TUNING, *options, "-cp", path, main, *arguments]
 
 
+def newest_checkpoint(folder: Path) -> dict[str, str]:
+    """The setting that goes on from the newest complete checkpoint below a folder; none where there is none."""
+    found = sorted(folder.glob("*/chk-*/_metadata"), key=lambda path: path.stat().st_mtime)
+    return {"execution.state-recovery.path": found[-1].parent.as_uri()} if found else {}
+
+
 class Job(Child):
-    """The job in its JVM, which also tells what Flink says of it."""
+    """The job in its JVM, which also tells what Flink says of it. Started again in its folder, it goes on from its newest checkpoint."""
 
     def __init__(self, run: Run) -> None:
         (port,) = ports.free_ports(1)
@@ -81,6 +87,7 @@ class Job(Child):
             "taskmanager.numberOfTaskSlots": str(run.processes),
             "rest.port": str(port),
             "rest.bind-port": str(port),
+            **newest_checkpoint(run.folder / "checkpoints"),
         }
         arguments = {
             "bootstrap-servers": run.bootstrap_servers,
