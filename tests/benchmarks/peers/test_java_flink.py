@@ -7,15 +7,12 @@ import random
 import struct
 import subprocess
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
-from confluent_kafka import Consumer, TopicPartition
 
-from keepline.jobs.stack.kafka import EmbeddedKafka
 from keepline.models.manifest import checksum
 from keepline.operators.host import HostOperator
 from keepline.operators.jar import JVM
@@ -26,9 +23,7 @@ from keepline.schemas.packed import SCORES, Record, pack_record, peek
 from keepline.schemas.records import to_record
 from tests.benchmarks import events
 from tests.benchmarks.kernel import MANIFEST
-from tests.benchmarks.peers.system import PARTITIONS, Run
 from tests.benchmarks.peers.systems import java_flink
-from tests.benchmarks.peers.test_systems import MANY, Given, wait
 
 HOUR = 3_600_000
 DAY = 24 * HOUR
@@ -166,35 +161,3 @@ def test_it_is_built_against_what_keepline_is_built_against() -> None:
     ours, javas = properties(JVM / "pom.xml"), properties(java_flink.PROJECT / "pom.xml")
     for name in ("flink.version", "connector.version", "maven.compiler.release"):
         assert javas[name] == ours[name]
-
-
-@pytest.fixture(scope="module")
-def given(kafka: EmbeddedKafka, tmp_path_factory: pytest.TempPathFactory) -> Given:
-    return Given(kafka, tmp_path_factory.mktemp("java"), MANY)
-
-
-def committed(run: Run) -> int:
-    """How far committed readers of a run's sink come (transaction markers count)."""
-    probe = Consumer({"bootstrap.servers": run.bootstrap_servers, "group.id": "java", "isolation.level": "read_committed"})
-    ends = (probe.get_watermark_offsets(TopicPartition(run.sink, partition), timeout=30)[1] for partition in range(PARTITIONS))
-    try:
-        return sum(ends)
-    finally:
-        probe.close()
-
-
-@pytest.mark.timeout(600)
-@pytest.mark.parametrize(("backend", "processes"), [("heap", 1), ("rocksdb", 2)])
-def test_nothing_is_missing_or_double_after_a_kill(backend: str, processes: int, given: Given, tmp_path: Path) -> None:
-    """Killed as soon as something is committed; started again, it goes on from its newest checkpoint."""
-    system = java_flink.SYSTEM
-    run = replace(given.run(system, tmp_path, processes), backend=backend)
-    running = system.start(run)
-    try:
-        wait(running, lambda: committed(run) > 0)
-        running.kill()
-        assert java_flink.newest_checkpoint(tmp_path / "checkpoints")
-        running = system.start(run)
-        wait(running, lambda: committed(run) >= MANY and not given.verdict(system, run))
-    finally:
-        running.kill()

@@ -1,5 +1,6 @@
 package io.keepline.peer;
 
+import java.io.IOException;
 import java.time.Duration;
 import java.util.Properties;
 import org.apache.flink.api.common.eventtime.WatermarkStrategy;
@@ -26,6 +27,10 @@ public final class RetentionJob {
 
   public static void main(String[] arguments) throws Exception {
     ParameterTool given = ParameterTool.fromArgs(arguments);
+    build(given).execute(given.getRequired("name"));
+  }
+
+  static StreamExecutionEnvironment build(ParameterTool given) throws IOException {
     String name = given.getRequired("name");
     Configuration settings = new Configuration();
     below(given, "flink.").forEach((key, value) -> settings.setString((String) key, (String) value));
@@ -50,7 +55,7 @@ public final class RetentionJob {
     WatermarkStrategy<byte[]> watermarks = WatermarkStrategy.<byte[]>forBoundedOutOfOrderness(Duration.ofHours(1))
         .withTimestampAssigner((value, kafkaTime) -> TelemetryDeserializer.eventTime(value));
 
-    var scores = env.fromSource(source, watermarks, "telemetry")
+    env.fromSource(source, watermarks, "telemetry")
         .uid("telemetry")
         .keyBy(new CustomerKey(), Types.STRING)
         .process(new ScoreCustomers(Model.read(given.getRequired("manifest"))), PrimitiveArrayTypeInfo.BYTE_PRIMITIVE_ARRAY_TYPE_INFO)
@@ -59,10 +64,7 @@ public final class RetentionJob {
         .sinkTo(sink)
         .uid("scores")
         .name("scores");
-    if (given.has("unchained")) {
-      scores.disableChaining();
-    }
-    env.execute(name);
+    return env;
   }
 
   /** The arguments that begin so, without the beginning. */

@@ -11,7 +11,6 @@ import org.apache.flink.util.Collector;
 public final class ScoreCustomers extends KeyedProcessFunction<String, byte[], byte[]> {
   private static final long serialVersionUID = 1L;
 
-  static final boolean RAW = Boolean.getBoolean("raw");
   private final String manifest;
   private transient ValueState<byte[]> states;
   private transient Scoring scoring;
@@ -26,7 +25,7 @@ public final class ScoreCustomers extends KeyedProcessFunction<String, byte[], b
 
   @Override
   public void open(OpenContext context) throws Exception {
-    states = getRuntimeContext().getState(new ValueStateDescriptor<>("customer", RAW ? org.apache.flink.api.common.typeutils.base.array.BytePrimitiveArraySerializer.INSTANCE : new StateSerializer()));
+    states = getRuntimeContext().getState(new ValueStateDescriptor<>("customer", new StateSerializer()));
     scoring = new Scoring(new Model(manifest));
     invalid = getRuntimeContext().getMetricGroup().counter("invalid");
     duplicates = getRuntimeContext().getMetricGroup().counter("duplicates");
