@@ -107,19 +107,20 @@ def tables(results: dict[str, list[dict[str, Any]]]) -> list[Table]:
     return [make(results[part]) for part, make in makers.items() if results.get(part)]
 
 
-def show(found: Sequence[Table], machine: dict[str, str]) -> None:
-    """Prints the tables."""
+def show(found: Sequence[Table], machine: dict[str, str], least_width: int = 0) -> None:
+    """Prints the tables, in lines of at least so many columns."""
     from rich.console import Console
     from rich.table import Table as RichTable
 
     console = Console()
+    console.width = max(console.width, least_width)
     console.print(" · ".join(f"{name} {value}" for name, value in machine.items()), style="dim")
     for table in found:
         rich = RichTable(title=table.title, title_justify="left")
         for place, column in enumerate(table.columns):
             rich.add_column(column, justify="left" if place == 0 else "right")
         for row in table.rows:
-            rich.add_row(*row)
+            rich.add_row(*(cell.replace("**", "") for cell in row))
         console.print(rich)
 
 

@@ -16,6 +16,9 @@ from tests.benchmarks.peers.journal import Journal
 from tests.benchmarks.peers.system import System, discover
 from tests.benchmarks.report import show
 
+WIDTH = 170
+"""Columns of the widest table."""
+
 
 @contextlib.contextmanager
 def progress() -> Iterator[Any]:
@@ -80,7 +83,9 @@ def main() -> None:
     if given.json:
         given.json.write_text(json.dumps({**journal.session, "runs": journal.rows}, indent=2) + "\n")
     systems = discover()
-    show([table for table in report.tables(journal, systems) if table.rows], journal.session["machine"])
+    *results, aims = report.tables(journal, systems)
+    aims = aims._replace(rows=[row for row in aims.rows if row[-1] != "not measured"])
+    show([table for table in (*results, aims) if table.rows], journal.session["machine"], WIDTH)
     if given.markdown:
         drawn = plots.draw(journal, systems, page.PAGE.parent / "plots")
         shown = [(title, path.relative_to(page.PAGE.parent).as_posix()) for title, path in drawn]
