@@ -12,6 +12,7 @@ are loaded once per JVM (a second job on a TaskManager fails otherwise).
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
@@ -71,6 +72,7 @@ class FlinkCluster:
             "rest.port": str(rest),
             "rest.bind-port": str(rest),
             "io.tmp.dirs": str(self.folder / "tmp"),
+            "metrics.reporter.warm.python": sys.executable,
             "execution.checkpointing.dir": self.checkpoints,
             "execution.checkpointing.savepoint-dir": self.savepoints,
             **(self._high_availability(zookeeper) if zookeeper else {}),

@@ -16,8 +16,8 @@ from keepline.jobs.cluster.rest import ClusterError
 from keepline.jobs.stack.java import java
 from tests.cli.conftest import Command, keepline  # noqa: F401 - a fixture
 
-PLUGIN = re.compile(r"metrics\.reporter\.prom\.(factory\.class|port|filterLabelValueCharacters)")
-"""Keys that Flink's reporter of metrics for Prometheus reads by itself; they are no declared options."""
+PLUGIN = re.compile(r"metrics\.reporter\.(prom\.(factory\.class|port|filterLabelValueCharacters)|warm\.(factory\.class|python))")
+"""Keys that the reporter of metrics for Prometheus and the warm standby read by themselves; they are no declared options."""
 FILES = (profiles.BASE, *profiles.PROFILES, *profiles.ADDITIONS)
 
 
