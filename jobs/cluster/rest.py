@@ -19,6 +19,13 @@ class ClusterError(KeeplineError):
     """A cluster that does not answer, refuses, or does not do in time what was asked; the message holds what Flink says."""
 
 
+class NoLeaderError(ClusterError):
+    """A JobManager that is up and does not lead yet, or has only begun to take up a job: the same call answers a little later."""
+
+
+STARTING = ("ongoing leader election", "UnavailableDispatcherOperationException")
+
+
 class FlinkRest:
     """One JobManager's REST interface at `url` (http://host:port). Every call raises ClusterError with Flink's answer if refused."""
 
@@ -38,8 +45,9 @@ class FlinkRest:
             if told or verb != "GET":
                 return json.loads(told or b"null")
         except urllib.error.HTTPError as error:
-            msg = f"Flink refused {verb} {path}: {error.code} {error.read().decode(errors='replace')[:2000]}"
-            raise ClusterError(msg) from None
+            said = error.read().decode(errors="replace")[:2000]
+            msg = f"Flink refused {verb} {path}: {error.code} {said}"
+            raise (NoLeaderError if any(words in said for words in STARTING) else ClusterError)(msg) from None
         except OSError as error:
             msg = f"Flink does not answer at {self.url}{path}: {error}; check that the JobManager runs, and --flink-url"
             raise ClusterError(msg) from None
@@ -112,16 +120,22 @@ class FlinkRest:
 
     def _poll(self, job: str, probe: Any, timeout: float, what: str, wanted: frozenset[str]) -> object:
         deadline = time.monotonic() + timeout
-        while not (found := probe()):
-            state = self.state(job)
+        while not (found := self._led(probe)):
+            state = self._led(lambda: self.state(job)) or "waiting for a JobManager that leads"
             if state in ENDED - wanted:
                 msg = f"job {job} is {state}, not {what}. Its cause:\n{self.cause(job)}"
                 raise ClusterError(msg)
             if time.monotonic() > deadline:
-                msg = f"job {job} is {state}, not {what} after {timeout:.0f} s. Its newest failure:\n{self.cause(job)}"
+                msg = f"job {job} is {state}, not {what} after {timeout:.0f} s. Its newest failure:\n{self._led(lambda: self.cause(job))}"
                 raise ClusterError(msg)
             time.sleep(0.1)
         return found
+
+    def _led(self, probe: Any) -> Any:
+        try:
+            return probe()
+        except NoLeaderError:  # with high availability a JobManager may change while we wait
+            return None
 
     def cause(self, job: str) -> str:
         """Stack trace of the newest failure, "" if there was none."""
@@ -147,13 +161,21 @@ class FlinkRest:
         self.call(f"/jobs/{job}", method="PATCH")
 
     def savepoint(
-        self, job: str, directory: str | None, *, stop: bool = False, drain: bool = False, timeout: float = SAVEPOINT_TIMEOUT
+        self,
+        job: str,
+        directory: str | None,
+        *,
+        stop: bool = False,
+        drain: bool = False,
+        native: bool = False,
+        timeout: float = SAVEPOINT_TIMEOUT,
     ) -> str:
         """Takes a savepoint in `directory` (a URI; None: the cluster's own) and returns its own; with `stop` the job ends with it.
 
-        `drain` ends the input for good, with the largest watermark, before a stop.
+        `drain` ends the input for good, with the largest watermark, before a stop. `native`: in the state backend's own format, which
+        only that backend reads.
         """
-        body: dict[str, object] = {"formatType": "CANONICAL"}
+        body: dict[str, object] = {"formatType": "NATIVE" if native else "CANONICAL"}
         if directory:
             body["targetDirectory" if stop else "target-directory"] = directory
         if drain:
