@@ -12,7 +12,7 @@ from keepline.jobs.stack.flink import FlinkCluster
 from keepline.jobs.stack.java import ROOT
 from keepline.jobs.stack.kafka import EmbeddedKafka
 from keepline.operators.spec import CHANNELS
-from tests.savepoints.make import job
+from tests.savepoints.__main__ import job
 from tests.whole.history import sent
 from tests.whole.support import assert_equal, by_customer, drained, live, replayed, send, topics
 
@@ -31,7 +31,7 @@ def test_restore(folder: Path, flink: FlinkCluster, kafka: EmbeddedKafka, tmp_pa
 
     assert topics(kafka, facts["job"]) == facts["topic"]
     send(kafka, facts["topic"], records)  # its first part lies before the savepoint's offset
-    with job(flink, kafka, folder, facts["job"], (folder / "savepoint").as_uri()) as started:
+    with job(flink, kafka, folder, facts["job"], (folder / "savepoint").as_uri(), facts["backend"]) as started:
         drained(kafka, flink.rest, started, facts["topic"], facts["job"])
         found = live(kafka, facts["job"])
     rest = {

@@ -1,0 +1,58 @@
+"""Every release and every state version has a committed savepoint, and each folder holds what its facts say.
+
+What is missing is made with `python -m tests.savepoints` by the version that stores states so; tests/whole restores all of them.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import struct
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from keepline.features.layout import MAGIC
+from keepline.features.layouts import FOLDER as LAYOUTS
+from keepline.features.sets import feature_set
+from keepline.jobs.stack.java import ROOT
+
+SAVEPOINTS = sorted(Path(__file__).parent.glob("churn-*"))
+HOW = "make it with `python -m tests.savepoints churn-v… --release …` and commit the folder"
+
+
+def facts(folder: Path) -> dict[str, Any]:
+    return dict(json.loads((folder / "facts.json").read_text(encoding="utf-8")))
+
+
+def test_every_release_has_one() -> None:
+    released = re.findall(r"^## (\d+\.\d+\.\d+)", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert released
+    missing = set(released) - {facts(folder)["release"] for folder in SAVEPOINTS}
+    assert not missing, f"no savepoint of release {sorted(missing)}: {HOW}"
+
+
+def test_every_state_version_has_one() -> None:
+    versions = {int(path.stem.removeprefix("churn-")) for path in LAYOUTS.glob("churn-*.json")}
+    assert feature_set("churn").state_version in versions
+    missing = versions - {facts(folder)["state_version"] for folder in SAVEPOINTS}
+    assert not missing, f"no savepoint of state version {sorted(missing)}: {HOW}"
+
+
+@pytest.mark.parametrize("folder", SAVEPOINTS, ids=lambda folder: folder.name)
+def test_it_holds_states_as_its_facts_say(folder: Path) -> None:
+    told = facts(folder)
+    version = told["state_version"]
+    assert folder.name.startswith(f"churn-v{version}")
+    assert sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) < 1 << 20, "small enough to live in the repository"
+    if told["format"] != "CANONICAL":
+        return  # a backend's own files may be compressed
+    identity = struct.pack("<q", MAGIC | feature_set("churn").id << 16 | version << 32)[:6]  # above it flags
+    stored = (folder / "savepoint" / "_metadata").read_bytes()
+    customers = {json.loads(line)["customer_id"] for line in (folder / "events.jsonl").open()}
+    size = json.loads((LAYOUTS / f"churn-{version}.json").read_text())["size"]
+    head = struct.pack("<HBBi", 0, told["form"], 0, size)
+    whole = stored.count(struct.pack(">i", size) + identity)  # behind its length, as Flink writes a byte array
+    packed = stored.count(head)
+    assert (whole, packed) == ((len(customers), 0) if told["form"] == 0 else (0, len(customers)))
