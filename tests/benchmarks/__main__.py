@@ -13,13 +13,15 @@ from typing import Any
 from tests.benchmarks import events, machine, page, report
 
 PARTS = ("kernel", "files", "operator", "throughput", "latency")
+MORE_PARTS = ("recovery", "settings")
+"""Only where `--only` names them."""
 Say = Callable[[str], None]
 
 
 def arguments(given: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description="Events a second and latency.")
-    parser.add_argument("--only", default=",".join(PARTS), help="parts, comma-separated (default: %(default)s)")
+    parser.add_argument("--only", default=",".join(PARTS), help="parts, comma-separated (default: %(default)s; and recovery, settings)")
     parser.add_argument("--events", type=float, default=3e6, help="events of a throughput run, such as 8e6 (default: 3e6)")
     parser.add_argument("--file-events", type=float, default=2e6, help="events of the part `files` (default: 2e6)")
     parser.add_argument("--customers", default="20000,200000", help="numbers of customers of the throughput runs (default: %(default)s)")
@@ -27,15 +29,18 @@ def arguments(given: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--rates", default="5000,20000", help="events a second of the latency runs (default: %(default)s)")
     parser.add_argument("--seconds", type=float, default=15.0, help="of a latency run that count (default: 15)")
     parser.add_argument("--warm", type=float, default=30.0, help="of warm-up before them, at the same rate (default: 30)")
+    parser.add_argument("--rounds", type=int, default=5, help="of each case of `recovery` and `settings` (default: 5)")
+    parser.add_argument("--cases", default="", help="cases of `recovery` or `settings`, comma-separated (default: all)")
+    parser.add_argument("--flink", action="append", default=[], metavar="NAME=VALUE", help="Flink settings of `recovery`'s clusters")
     parser.add_argument("--job", default="", help='further flags for the job, such as "--parallelism 2"')
     parser.add_argument("--json", type=Path, help="write the results to this file")
     parser.add_argument("--markdown", action="store_true", help="write its section of docs/benchmarks.md")
     parser.add_argument("--quick", action="store_true", help="the kernel alone, with few events: does it run?")
     found = parser.parse_args(given)
     found.only = ["kernel"] if found.quick else found.only.split(",")
-    unknown = set(found.only) - set(PARTS)
+    unknown = set(found.only) - {*PARTS, *MORE_PARTS}
     if unknown:
-        parser.error(f"--only {','.join(sorted(unknown))}: expected some of {','.join(PARTS)}")
+        parser.error(f"--only {','.join(sorted(unknown))}: expected some of {','.join((*PARTS, *MORE_PARTS))}")
     return found
 
 
@@ -90,6 +95,23 @@ def latency_part(options: argparse.Namespace, say: Say, broker: Any) -> list[dic
         ]
 
 
+def recovery_part(options: argparse.Namespace, say: Say, broker: Any) -> list[dict[str, Any]]:
+    """Each case, one after the other."""
+    from tests.benchmarks import recovery
+
+    settings = dict(each.partition("=")[::2] for each in options.flink)
+    names = options.cases.split(",") if options.cases else list(recovery.CASES)
+    return [recovery.run(broker, name, options.rounds, settings, say) for name in names]
+
+
+def settings_part(options: argparse.Namespace, say: Say, broker: Any) -> list[dict[str, Any]]:
+    """Each value of flink-conf/ that claims an effect which one machine can show."""
+    from tests.benchmarks import settings
+
+    names = options.cases.split(",") if options.cases else list(settings.VALUES)
+    return settings.run(broker, names, options.rounds, int(options.events), say)
+
+
 @contextlib.contextmanager
 def progress() -> Iterator[Say]:
     """A line on the terminal that says what goes on; plain lines, one a step, where there is no terminal."""
@@ -122,7 +144,7 @@ def main() -> None:
             results["files"] = files_part(options, say)
         if "operator" in options.only:
             results["operator"] = operator_part(options, say)
-        if {"throughput", "latency"} & set(options.only):
+        if {"throughput", "latency", *MORE_PARTS} & set(options.only):
             from keepline.jobs.stack.kafka import EmbeddedKafka
 
             say("starting Kafka")
@@ -131,6 +153,10 @@ def main() -> None:
                     results["throughput"] = throughput_part(options, say, broker)
                 if "latency" in options.only:
                     results["latency"] = latency_part(options, say, broker)
+                if "recovery" in options.only:
+                    results["recovery"] = recovery_part(options, say, broker)
+                if "settings" in options.only:
+                    results["settings"] = settings_part(options, say, broker)
     found = report.tables(results)
     report.show(found, here)
     if options.json:

@@ -23,6 +23,8 @@ METHOD = """### How it is measured
 - **Latency** runs open loop: an event's latency counts from when it was due. Redis: to the acknowledgement of the write. Committed: to a
   consumer that reads committed records only, hence up to a checkpoint interval more. The warm-up does not count: a backlog of 800,000
   events, then half a minute at the same rate. How late the producer itself was is in the figures, and beside them.
+- **Recovery** counts from the kill to the first record in the score topic that was not there before, uncommitted ones included, at 1,000
+  events/s. Parts are Flink's own time stamps, all from the kill: the failure noted, then the last task deployed, initializing, running.
 - **Longest silence** is the longest time without a new record in the score topic, uncommitted ones included, in steps of 0.25 s.
 """
 
@@ -101,9 +103,37 @@ def latency(results: Sequence[dict[str, Any]]) -> Table:
     return Table("Latency, checkpoints each 1 s, ms", columns, rows)
 
 
+def recovery(results: Sequence[dict[str, Any]]) -> Table:
+    """Seconds after a kill."""
+    from tests.benchmarks.recovery import PARTS, summary
+
+    rows = []
+    for r in results:
+        parts = summary(r)
+        told = [" / ".join(_number(value, 1) for value in parts[part]) if part in parts else "-" for part in PARTS]
+        rows.append([r["label"], str(len(r["rounds"])), *told])
+    return Table("Recovery: seconds after kill -9, min / median / max", ["killed", "rounds", *PARTS], rows)
+
+
+def settings(results: Sequence[dict[str, Any]]) -> Table:
+    """With a value and without it."""
+    from tests.benchmarks.settings import spans, verdict
+
+    rows = []
+    for r in results:
+        without, with_it = spans(r, "without"), spans(r, "with")
+        for place, name in enumerate(without):
+            digits = 2 if "CPU" in name else 0
+            told = [" / ".join(_number(value, digits) for value in side[name]) for side in (without, with_it)]
+            head = f"{r['file']}: {r['text']} (without: {r['instead_of']})" if place == 0 else ""
+            rows.append([head, name, *told, verdict(without[name], with_it[name])])
+    return Table("Values of flink-conf, min / median / max", ["value", "", "without", "with", "effect"], rows)
+
+
 def tables(results: dict[str, list[dict[str, Any]]]) -> list[Table]:
     """Those parts that were run."""
-    makers = {"kernel": kernel, "files": files, "operator": operator, "throughput": throughput, "latency": latency}
+    makers = {"kernel": kernel, "files": files, "operator": operator, "throughput": throughput, "latency": latency, "recovery": recovery}
+    makers["settings"] = settings
     return [make(results[part]) for part, make in makers.items() if results.get(part)]
 
 
