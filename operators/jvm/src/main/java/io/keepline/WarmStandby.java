@@ -1,6 +1,7 @@
 package io.keepline;
 
 import java.io.File;
+import java.nio.charset.StandardCharsets;
 import java.util.Properties;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
@@ -22,7 +23,8 @@ import pemja.core.PythonInterpreterConfig;
  * <pre>
  *   metrics.reporter.warm.factory.class: io.keepline.WarmStandby
  *   metrics.reporter.warm.python: /path/to/python        # the jobs' python.executable; default: python on the PATH
- *   metrics.reporter.warm.path: /a/folder:/another       # the jobs' python.pythonpath; default: PYTHONPATH
+ *   metrics.reporter.warm.path: /a/folder:/another       # the jobs' python.pythonpath; default: PYTHONPATH, and where that Python
+ *                                                        # itself finds pemja and keepline
  *   metrics.reporter.warm.modules: a.module,another      # also imported; for jobs with PyFlink functions of their own
  * </pre>
  * Only a TaskManager has metrics with a TaskManager's id, so the first of these starts it; a JobManager stays as it is. All work is on a
@@ -35,8 +37,9 @@ public final class WarmStandby implements MetricReporterFactory, MetricReporter 
   private static final Logger LOG = LoggerFactory.getLogger(WarmStandby.class);
   private static final String TASK_MANAGER = "<tm_id>";
   private static final long TRIAL_S = 60;
-  private static final String TRIAL =
-      "import sys; from importlib.util import find_spec; sys.exit(not (find_spec('pemja') and find_spec('keepline')))";
+  /** Prints the folders of both packages: an embedded interpreter does not read what makes an environment know them. */
+  private static final String TRIAL = "from importlib.util import find_spec\nfrom os.path import dirname\n"
+      + "print(':'.join(dict.fromkeys(dirname(dirname(find_spec(name).origin)) for name in ('pemja', 'keepline'))))";
 
   private final AtomicBoolean started = new AtomicBoolean();
   private String python;
@@ -75,13 +78,14 @@ public final class WarmStandby implements MetricReporterFactory, MetricReporter 
   boolean warm() {
     long begin = System.nanoTime();
     try {
-      if (!usable()) {
+      String folders = folders();
+      if (folders.isEmpty()) {
         LOG.warn("warm standby is off, jobs start cold: {} finds no packages pemja and keepline with PYTHONPATH '{}'; set"
             + " metrics.reporter.warm.python to the jobs' python.executable, and metrics.reporter.warm.path to their python.pythonpath",
             python, path);
         return false;
       }
-      load();
+      load(folders);
       LOG.info("warm standby: interpreter, imports and kernels are ready after {} ms", (System.nanoTime() - begin) / 1_000_000);
       return true;
     } catch (InterruptedException ended) {
@@ -92,28 +96,30 @@ public final class WarmStandby implements MetricReporterFactory, MetricReporter 
     return false;
   }
 
-  private boolean usable() throws Exception {
+  /** Where this Python, in a process of its own, finds both packages; empty where it does not. */
+  private String folders() throws Exception {
     ProcessBuilder trial = new ProcessBuilder(python, "-c", TRIAL);
     trial.environment().put("PYTHONPATH", path);
-    trial.redirectErrorStream(true).redirectOutput(ProcessBuilder.Redirect.DISCARD);
+    trial.redirectError(ProcessBuilder.Redirect.DISCARD);
     Process process;
     try {
       process = trial.start();
     } catch (java.io.IOException absent) {
-      return false;
+      return "";
     }
     if (!process.waitFor(TRIAL_S, TimeUnit.SECONDS)) {
       process.destroyForcibly();
-      return false;
+      return "";
     }
-    return process.exitValue() == 0;
+    String told = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8).strip();
+    return process.exitValue() == 0 ? told : "";
   }
 
   /** The same configuration as an operator's interpreter has in thread mode. */
-  private void load() {
+  private void load(String folders) {
     PythonInterpreterConfig.PythonInterpreterConfigBuilder config = PythonInterpreterConfig.newBuilder()
         .setExcType(PythonInterpreterConfig.ExecType.MULTI_THREAD).setPythonExec(python);
-    for (String folder : path.split(File.pathSeparator)) {
+    for (String folder : (folders + File.pathSeparator + path).split(File.pathSeparator)) {
       if (!folder.isEmpty()) {
         config.addPythonPaths(folder);
       }

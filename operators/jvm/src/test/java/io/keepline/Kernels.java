@@ -102,7 +102,7 @@ final class Kernels {
     return harness;
   }
 
-  static String sitePackages(Path python) throws IOException {
+  private static String sitePackages(Path python) throws IOException {
     try (Stream<Path> lib = Files.list(python.getParent().resolveSibling("lib"))) {
       return lib.filter(p -> p.getFileName().toString().startsWith("python3")).findFirst().orElseThrow().resolve("site-packages").toString();
     }
