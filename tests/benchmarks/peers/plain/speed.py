@@ -64,7 +64,11 @@ def main(customers: int, n: int) -> None:
     schemas = {avro.mark(EVENTS / f"{name}.avsc"): parse_schema(json.loads((EVENTS / f"{name}.avsc").read_text())) for name in avro.TYPES}
     out = parse_schema(json.loads((OUTPUTS / "Score.avsc").read_text()))
     values = values[:n]
-    timed("decode by hand", lambda: sum(1 for value in values if avro.decode(value)))
+
+    def double(value: bytes) -> tuple[float]:
+        return avro.read_double(value, len(value) - 8)
+
+    timed("decode by hand, one double of the type's own fields included", lambda: sum(1 for v in values if avro.decode(v) and double(v)))
     timed("decode with fastavro", lambda: sum(1 for v in values if schemaless_reader(BytesIO(v[10:]), schemas[v[2:10]], None)))
     records = [schemaless_reader(BytesIO(score[10:]), out, None) for score in scores]
 

@@ -1,4 +1,9 @@
-"""Settings of librdkafka that the loops share, for throughput on two cores that the broker needs as well."""
+"""Settings of librdkafka that the loops share, for throughput on two cores that the broker needs as well.
+
+From a trial of four rounds on a busy machine against librdkafka's own mock broker, 200,000 messages of a score's size: `produce` took
+less of the loop's thread than `produce_batch`, which wants a dict for each message (medians 0.76 and 0.92 µs a message); in three rounds
+of four lz4 took less CPU, in all threads, than no compression, and a `linger.ms` of 5 less than 20.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +19,7 @@ CONSUMER: dict[str, Any] = {
     "max.partition.fetch.bytes": 8 << 20,
 }
 PRODUCER: dict[str, Any] = {
-    "linger.ms": 20,
+    "linger.ms": 5,
     "batch.size": 1 << 20,
     "batch.num.messages": 100_000,
     "compression.type": "lz4",
