@@ -86,7 +86,7 @@ def wait(running: Any, until: Callable[[], bool]) -> None:
         time.sleep(0.1)
 
 
-@pytest.mark.parametrize(("name", "processes"), [("loop_none", 2), ("pyflink_thread", 1), ("pyflink_process", 1)])
+@pytest.mark.parametrize(("name", "processes"), [("loop_none", 2), ("quixstreams", 1), ("pyflink_thread", 1), ("pyflink_process", 1)])
 def test_each_event_gets_its_score(name: str, processes: int, few: Given, tmp_path: Path, committed: Callable[[Run], int]) -> None:
     system = SYSTEMS[name]
     run = few.run(system, tmp_path, processes)
@@ -97,7 +97,7 @@ def test_each_event_gets_its_score(name: str, processes: int, few: Given, tmp_pa
         running.kill()
 
 
-@pytest.mark.parametrize(("name", "processes"), [("loop_transactions", 1), ("loop_transactions", 2), ("quixstreams", 1), ("bytewax", 2)])
+@pytest.mark.parametrize(("name", "processes"), [("loop_transactions", 1), ("loop_transactions", 2), ("bytewax", 2)])
 def test_what_is_promised_holds_over_a_kill(
     name: str, processes: int, many: Given, tmp_path: Path, committed: Callable[[Run], int]
 ) -> None:
