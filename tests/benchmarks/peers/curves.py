@@ -83,7 +83,7 @@ def keeplines(bench: Bench, journal: Journal, sizes: Sizes) -> None:
     """Keepline at every rate."""
     from keepline.jobs.stack.redis import EmbeddedRedis
 
-    drain = drain_rate(bench, journal, sizes)
+    drain = drain_rate(bench, journal, sizes) if sizes.latency_shares else 0.0
     rates = dict.fromkeys(sizes.latency_rates, 0.0) | {int(drain * share / 100) * 100: share for share in sizes.latency_shares}
     stream = events.Stream(CUSTOMERS)
     with EmbeddedRedis() as redis:
