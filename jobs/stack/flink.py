@@ -25,7 +25,7 @@ from keepline.jobs.stack import ports, process
 from keepline.jobs.stack.java import java
 from keepline.jobs.stack.process import Child
 
-START_TIMEOUT = 90.0  # seconds; 8 s on an idle machine
+START_TIMEOUT = 240.0  # seconds; 8 s on an idle machine
 
 
 class FlinkCluster:
