@@ -9,9 +9,9 @@ has no sequence, which tells records of one moment apart; it is written with seq
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, NamedTuple
 
 from confluent_kafka import Message
@@ -27,18 +27,41 @@ from keepline.schemas.records import RecordError, to_record
 MOMENT = {SCORES: "as_of", INTERVENTIONS: "decided_at"}
 """The field that is the frame's as_of."""
 SEQUENCE = 0
-PIPELINE = 512
+PIPELINE = 64
+"""Calls a round trip."""
 TIMEOUT_S = 10.0
 GUARD = """\
-local old = redis.call('HMGET', KEYS[1], 'as_of', 'sequence')
-local as_of, sequence = tonumber(old[1] or nil), tonumber(old[2] or nil)
-local new_as_of, new_sequence = tonumber(ARGV[1]), tonumber(ARGV[2])
-if as_of and sequence and (as_of > new_as_of or (as_of == new_as_of and sequence >= new_sequence)) then return 0 end
-redis.call('DEL', KEYS[1])
-redis.call('HSET', KEYS[1], 'as_of', ARGV[1], 'sequence', ARGV[2], unpack(ARGV, 4))
-if tonumber(ARGV[3]) > 0 then redis.call('PEXPIRE', KEYS[1], ARGV[3]) end
-return 1"""
-"""What the sink's script (HashScript.java) does with a hash."""
+local ttl, at, told = tonumber(ARGV[1]), 2, {}
+for i, key in ipairs(KEYS) do
+  local first, last = at + 1, at + tonumber(ARGV[at])
+  at = last + 1
+  local old = redis.pcall('HMGET', key, 'as_of', 'sequence')
+  if old.err then
+    told[i] = old
+  else
+    local as_of, sequence = tonumber(old[1] or nil), tonumber(old[2] or nil)
+    local new = tonumber(ARGV[first + 1])
+    if as_of and sequence and (as_of > new or (as_of == new and sequence >= tonumber(ARGV[first + 3]))) then
+      told[i] = 0
+    else
+      local done = redis.pcall('HSET', key, unpack(ARGV, first, last))
+      if type(done) == 'table' then
+        told[i] = done
+      else
+        if redis.call('HLEN', key) ~= (last - first + 1) / 2 then
+          redis.call('DEL', key)
+          redis.call('HSET', key, unpack(ARGV, first, last))
+        end
+        if ttl > 0 then redis.call('PEXPIRE', key, ttl) else redis.call('PERSIST', key) end
+        told[i] = 1
+      end
+    end
+  end
+end
+return told"""
+"""The script of the job's sink (HashScript.java): hashes, several a call, each only where it is newer than what stands there."""
+KEYS = 8
+"""Hashes a call, as the sink sends them: everybody else waits while a script runs."""
 Progress = Callable[[int, int], None]
 
 
@@ -62,6 +85,8 @@ class Rebuilt:
     written: int = 0
     newer: int = 0
     """Keys that were left alone: Redis had something as new."""
+    refused: int = 0
+    """Keys of another type, which Redis does not let be written."""
     unreadable: int = 0
     by_channel: dict[str, int] = field(default_factory=dict)
 
@@ -83,10 +108,11 @@ def rebuild(settings: RetentionSettings, given: Iterable[str] = (), progress: Pr
         done.by_channel[CHANNELS[channel]] = len(newest) - before
     done.keys = len(newest)
     for count, answer in enumerate(_write(settings, newest), 1):
-        done.written += answer
+        done.written += answer == 1
+        done.newer += answer == 0
         if progress and count % 1000 == 0:
             progress(count, done.keys)
-    done.newer = done.keys - done.written
+    done.refused = done.keys - done.written - done.newer
     return done
 
 
@@ -106,24 +132,33 @@ def _take(newest: dict[str, Entry], message: Message, template: str, moment_fiel
 
 
 def _write(settings: RetentionSettings, newest: Mapping[str, Entry]) -> Iterator[int]:
-    """1 for each key that was written, 0 for each that was as new."""
+    """For each key 1 (written), 0 (Redis has something as new) or -1 (it is of another type)."""
     from redis import Redis
     from redis.exceptions import RedisError
 
-    ttl = str(settings.redis_ttl)
     try:
         client = Redis.from_url(settings.redis_url, socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S)
-        sha = str(client.script_load(GUARD))
-        items = iter(newest.items())
-        while some := list(islice(items, PIPELINE)):
+        sha, items = str(client.script_load(GUARD)), iter(newest.items())
+        while some := list(islice(items, PIPELINE * KEYS)):
             with client.pipeline(transaction=False) as pipeline:
                 run: Callable[..., Any] = pipeline.execute_command
-                for key, entry in some:
-                    run("EVALSHA", sha, 1, key, entry.moment, SEQUENCE, ttl, *entry.fields)
-                yield from (int(answer) for answer in pipeline.execute())
+                for at in range(0, len(some), KEYS):
+                    run("EVALSHA", sha, *_call(some[at : at + KEYS], settings.redis_ttl))
+                for told in chain.from_iterable(pipeline.execute()):
+                    if isinstance(told, RedisError) and "WRONGTYPE" not in str(told):
+                        raise told
+                    yield -1 if isinstance(told, RedisError) else int(told)
     except (RedisError, OSError, ValueError) as error:
         msg = f"Redis at {mask_url(settings.redis_url)}: {error}; what was written stays, so run it again when Redis takes writes"
         raise ViewError(msg) from None
+
+
+def _call(some: Sequence[tuple[str, Entry]], ttl_ms: int) -> list[str | bytes | int]:
+    """Number of keys, keys and arguments of one call of the script."""
+    words: list[str | bytes | int] = [len(some), *(key for key, _ in some), ttl_ms]
+    for _, entry in some:
+        words += [4 + len(entry.fields), "as_of", entry.moment, "sequence", SEQUENCE, *entry.fields]
+    return words
 
 
 def as_fields(record: Mapping[str, Any]) -> list[str | bytes]:

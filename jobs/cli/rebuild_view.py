@@ -43,5 +43,7 @@ def rebuild_view(
         return
     counts = ", ".join(f"{count} {name}" for name, count in done.by_channel.items())
     typer.echo(f"{settings.mask_url(job.redis_url)}: {done.written} keys written ({counts} in the topics), {done.newer} were as new")
+    if done.refused:
+        typer.echo(f"{done.refused} keys are of another type, and were left as they are: delete them", err=True)
     if done.unreadable:
         typer.echo(f"{done.unreadable} records could not be read: another version of Keepline wrote them", err=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,10 +10,11 @@ import pytest
 from confluent_kafka import Producer
 from redis import Redis
 
-from keepline.jobs.rebuild_view import as_fields, java_double
+from keepline.jobs.rebuild_view import GUARD, as_fields, java_double
 from keepline.jobs.stack.kafka import EmbeddedKafka
 from keepline.jobs.stack.ports import free_ports
 from keepline.jobs.stack.redis import EmbeddedRedis
+from keepline.operators.jar import JVM
 from keepline.schemas.records import from_record
 from tests.cli.conftest import Command
 
@@ -53,6 +55,7 @@ def test_rebuilt(kafka: EmbeddedKafka, redis_server: EmbeddedRedis, redis: Redis
         ("rv-a", 20, 0.5),
         ("rv-d", 10, 0.6),
         ("rv-d", 10, 0.7),
+        ("rv-e", 10, 0.8),
     ):
         producer.produce("rebuilt.scores", from_record("Score", score(*made)), made[0], partition=0)
     producer.produce("rebuilt.scores", None, "rv-gone", partition=0)
@@ -61,12 +64,13 @@ def test_rebuilt(kafka: EmbeddedKafka, redis_server: EmbeddedRedis, redis: Redis
     assert producer.flush(30) == 0
     redis.hset("keepline:score:rv-b:churn", mapping={"as_of": 11, "sequence": 4, "value": "newer"})
     redis.hset("keepline:score:rv-c:churn", mapping={"as_of": 10, "sequence": 1, "value": "of the same moment"})
+    redis.set("keepline:score:rv-e:churn", "no hash")
     redis.hset("keepline:score:rv-d:churn", mapping={"as_of": 9, "sequence": 9, "value": "older", "gone": "x"})
 
     words = ("rebuild-view", "--bootstrap-servers", kafka.bootstrap_servers, "--redis-url", redis_server.url, "--output-prefix", "rebuilt")
     told = keepline(*words, "--redis-ttl", "1h", "--json").json
-    by_channel = {"scores": 4, "interventions": 1}
-    assert told == {"read": 10, "keys": 5, "written": 3, "newer": 2, "unreadable": 1, "by_channel": by_channel}
+    by_channel = {"scores": 5, "interventions": 1}
+    assert told == {"read": 11, "keys": 6, "written": 3, "newer": 2, "refused": 1, "unreadable": 1, "by_channel": by_channel}
     assert redis.hgetall("keepline:score:rv-a:churn") == {
         "as_of": "30", "sequence": "0", "customer_id": "rv-a", "score": "churn", "value": "0.3", "band": "LOW", "event_id": "e30",
         "model_id": "m", "model_version": "1", "role": "CHAMPION",
@@ -81,8 +85,16 @@ def test_rebuilt(kafka: EmbeddedKafka, redis_server: EmbeddedRedis, redis: Redis
     assert not redis.exists("keepline:score:rv-gone:churn")
 
     again = keepline(*words)
-    assert "0 keys written (4 scores, 1 interventions in the topics), 5 were as new" in again.out
+    assert "0 keys written (5 scores, 1 interventions in the topics), 5 were as new" in again.out
     assert "1 records could not be read" in again.err
+    assert "1 keys are of another type" in again.err
+    assert redis.get("keepline:score:rv-e:churn") == "no hash"
+
+
+def test_the_script_is_the_sinks() -> None:
+    source = (JVM / "src/main/java/io/keepline/redis/HashScript.java").read_text(encoding="utf-8")
+    text = source.partition('String.join("\\n",')[2].partition(";\n\n")[0]
+    assert re.findall(r'^\s+"(.*)"[,)]', text, re.MULTILINE) == GUARD.splitlines()
 
 
 def test_refused(kafka: EmbeddedKafka, keepline: Command) -> None:
