@@ -77,7 +77,7 @@ def decode(value: bytes) -> tuple[bytes, bytes, bytes, int, bytes, int]:
     if n < 0x80:
         p = 11 + (n >> 1)
         m = value[p]
-        if m < 0x80:
+        if m < 0x80 and len(value) >= p + (m >> 1) + 7:  # a short time may be the last bytes
             shape = _shapes.get(n << 7 | m)
             if shape is None:
                 shape = _shapes[n << 7 | m] = Struct(f"<8s{1 + (n >> 1)}s{1 + (m >> 1)}s6B").unpack_from
