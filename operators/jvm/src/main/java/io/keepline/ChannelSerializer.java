@@ -1,6 +1,7 @@
 package io.keepline;
 
 import java.util.List;
+import org.apache.flink.api.common.serialization.SerializationSchema;
 import org.apache.flink.connector.kafka.sink.KafkaRecordSerializationSchema;
 import org.apache.kafka.clients.producer.ProducerRecord;
 
@@ -24,6 +25,11 @@ public final class ChannelSerializer implements KafkaRecordSerializationSchema<b
   public ChannelSerializer(List<String> topics, long timed) {
     this.topics = topics.toArray(new String[0]);
     this.timed = timed;
+  }
+
+  @Override
+  public void open(SerializationSchema.InitializationContext context, KafkaSinkContext sinkContext) {
+    NativeLz4.load();
   }
 
   @Override

@@ -4,6 +4,7 @@ import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.List;
+import org.apache.flink.api.common.serialization.DeserializationSchema;
 import org.apache.flink.api.common.typeinfo.PrimitiveArrayTypeInfo;
 import org.apache.flink.api.common.typeinfo.TypeInformation;
 import org.apache.flink.connector.kafka.source.reader.deserializer.KafkaRecordDeserializationSchema;
@@ -39,6 +40,11 @@ public final class PackedDeserializer implements KafkaRecordDeserializationSchem
       throw new IllegalArgumentException("the source takes 1 to 255 topics, not " + topics.size());
     }
     this.topics = topics.toArray(new String[0]);
+  }
+
+  @Override
+  public void open(DeserializationSchema.InitializationContext context) {
+    NativeLz4.load();
   }
 
   @Override

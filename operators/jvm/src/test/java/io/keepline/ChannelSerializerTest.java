@@ -11,6 +11,7 @@ import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
+import net.jpountz.lz4.LZ4Factory;
 import org.apache.flink.api.common.functions.util.ListCollector;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.junit.jupiter.api.Test;
@@ -76,6 +77,12 @@ public class ChannelSerializerTest {
     block[first.length] = 1; // a length that ends inside the header
     String why = assertThrows(IllegalStateException.class, () -> framesOf(block, -1L)).getMessage();
     assertTrue(why.contains("a frame of 1 bytes at " + first.length), why);
+  }
+
+  @Test
+  void kafkaCompressesByTheNativeLibrary() {
+    NativeLz4.load();
+    assertTrue(LZ4Factory.fastestInstance().toString().contains("JNI"), LZ4Factory.fastestInstance().toString());
   }
 
   private static byte[][] framesOf(byte[] block, long channels) {
