@@ -47,7 +47,8 @@ class Job:
         command = [
             program, "run", "retention", "--bootstrap-servers", broker.bootstrap_servers, "--topics", topic, "--output-prefix", name,
             "--redis-url", redis_url, "--job-name", name, "--emit", "every", "--checkpoint-interval", checkpoint,
-            "--checkpoint-dir", (self.folder / "checkpoints").as_uri(), "--rest-port", str(port), *more,
+            "--checkpoint-dir", (self.folder / "checkpoints").as_uri(), "--rest-port", str(port),
+            "--flink", "metrics.fetcher.update-interval=250", *more,
         ]  # fmt: skip
         self._child = Child(name, command, self.folder / "job.log", owned=self.folder)
 
@@ -75,6 +76,24 @@ class Job:
         (job,) = self.rest.jobs()
         summary = self.rest.checkpoints(job)["summary"]["end_to_end_duration"]
         return {"restarts": self.rest.restarts(job), "checkpoint_ms": {"avg": summary["avg"], "max": summary["max"]}}
+
+    def write_back_ms(self) -> float:
+        """How long the operator wrote states at the newest barrier, the longest of its subtasks; 0 before the first."""
+        job, vertex = self._customer()
+        name = "customer.keepline.write_back_last_ms"
+        told = self.rest.call(f"/jobs/{job}/vertices/{vertex}/subtasks/metrics?agg=max&get={name}")
+        return float(told[0]["max"]) if told else 0.0
+
+    def snapshot_ms(self) -> float:
+        """How long Flink held the operator for a snapshot, apart from that: the longest of the newest checkpoints."""
+        job, vertex = self._customer()
+        done = [each["id"] for each in self.rest.checkpoints(job)["history"] if each["status"] == "COMPLETED"]
+        told = [self.rest.call(f"/jobs/{job}/checkpoints/details/{number}/subtasks/{vertex}") for number in done]
+        return max((float(each["summary"]["checkpoint_duration"]["sync"]["max"]) for each in told), default=0.0)
+
+    def _customer(self) -> tuple[str, str]:
+        (job,) = self.rest.jobs()
+        return job, next(each["id"] for each in self.rest.job(job)["vertices"] if each["name"].startswith("customer"))
 
     def __enter__(self) -> Self:
         return self

@@ -25,6 +25,8 @@ METHOD = """### How it is measured
   events, then half a minute at the same rate. How late the producer itself was is in the figures, and beside them.
 - **Recovery** counts from the kill to the first record in the score topic that was not there before, uncommitted ones included, at 1,000
   events/s. Parts are Flink's own time stamps, all from the kill: the failure noted, then the last task deployed, initializing, running.
+- **Longest pause** is how long a barrier held up the operator at the most, in the steady part: the states that were still to be written,
+  and Flink's own synchronous part of the newest ten snapshots.
 - **Longest silence** is the longest time without a new record in the score topic, uncommitted ones included, in steps of 0.25 s.
 """
 
@@ -74,7 +76,8 @@ def throughput(results: Sequence[dict[str, Any]]) -> Table:
         [
             f"{r['customers']:,}", r["checkpoint"], r["void"] or _number(r["events_s"]), _number(r["cpu_us"], 2),
             _number(r["broker_cpu_us"], 2),
-            _number(r["checkpoint_ms"]["avg"]), _number(r["stall_s"], 1), _number(r["seconds"], 1),
+            _number(r["checkpoint_ms"]["avg"]), _number(r["write_back_ms"] + r["snapshot_ms"]), _number(r["stall_s"], 1),
+            _number(r["seconds"], 1),
         ]
         for r in results
     ]  # fmt: skip
@@ -85,6 +88,7 @@ def throughput(results: Sequence[dict[str, Any]]) -> Table:
         "CPU µs/event",
         "broker's",
         "a checkpoint, ms",
+        "longest pause, ms",
         "longest silence, s",
         "steady part, s",
     ]

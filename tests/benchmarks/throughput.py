@@ -106,21 +106,25 @@ def run(
     """One run; the topic holds events 0…n − 1 of the stream."""
     with Job(broker, name, topic, checkpoint=checkpoint, more=more) as job:
         progress, since, before = Progress(broker, job), time.monotonic(), -1
+        write_backs = [0.0]
         while True:
             out = progress.sample()
             if out >= n:
                 break
             if out > before:
                 since, before = time.monotonic(), out
+            if out > STEADY_FROM * n:
+                write_backs.append(job.write_back_ms())
             job.check()
             if time.monotonic() - since > (PATIENCE_S if out else START_S):
                 msg = f"{name}: no more scores after {out} of {n}. The end of the log:\n{job.tail()}"
                 raise RuntimeError(msg)
             say(f"{stream.customers:,} customers, checkpoints each {checkpoint}: {out / n:.0%}")
             time.sleep(SAMPLE_S)
+        pause = {"write_back_ms": max(write_backs), "snapshot_ms": job.snapshot_ms()}
         scores, seen = read_back(broker.bootstrap_servers, job.scores, n, say)
         found = progress.steady(n) | job.facts()
     why = verdict(scores, seen, expected)
     if found["restarts"]:
         why = f"void: {found['restarts']} restarts. {why}"
-    return {"customers": stream.customers, "checkpoint": checkpoint, "events": n, "void": why, **found}
+    return {"customers": stream.customers, "checkpoint": checkpoint, "events": n, "void": why, **pause, **found}

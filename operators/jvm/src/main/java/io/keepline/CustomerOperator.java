@@ -10,6 +10,7 @@ import org.apache.flink.configuration.TaskManagerOptions;
 import org.apache.flink.python.PythonOptions;
 import org.apache.flink.runtime.execution.CancelTaskException;
 import org.apache.flink.runtime.execution.SuppressRestartsException;
+import org.apache.flink.runtime.state.StateSnapshotContext;
 import org.apache.flink.runtime.state.VoidNamespace;
 import org.apache.flink.runtime.state.VoidNamespaceSerializer;
 import org.apache.flink.streaming.api.operators.BoundedOneInput;
@@ -80,6 +81,7 @@ public final class CustomerOperator extends AbstractEmbeddedPythonFunctionOperat
   private transient byte[] empty;
   private transient byte[] scratch;
   private transient WriteBackPace pace;
+  private transient long barrierArrived;
   private transient int batchNumber;
   private transient boolean lingering;
   private transient long watermark;
@@ -355,7 +357,6 @@ public final class CustomerOperator extends AbstractEmbeddedPythonFunctionOperat
     writeOldest(states);
     long ended = System.nanoTime();
     pace.wrote(states, ended - started);
-    pace.barrier(started);
     stats.wroteBack(ended - started);
   }
 
@@ -398,8 +399,16 @@ public final class CustomerOperator extends AbstractEmbeddedPythonFunctionOperat
 
   @Override
   public void prepareSnapshotPreBarrier(long checkpointId) throws Exception {
+    barrierArrived = System.nanoTime();
     super.prepareSnapshotPreBarrier(checkpointId);
     writeBackAll();
+  }
+
+  @Override
+  public void snapshotState(StateSnapshotContext context) throws Exception {
+    super.snapshotState(context);
+    long since = System.nanoTime() - barrierArrived;
+    pace.barrier(barrierArrived, 1_000_000 * (System.currentTimeMillis() - context.getCheckpointTimestamp()) - since);
   }
 
   @Override

@@ -1,39 +1,52 @@
 package io.keepline;
 
+import java.util.Arrays;
+
 /**
  * How many changed states to write ahead of the next barrier, so that it finds few and is over soon.
  *
- * <p>Barriers come at intervals; the next is expected after the longest of the last few. The time that all changed states will take is their
- * number times what one has taken of late. Where that is short, nothing is written ahead: a state that changes again would be written twice. Else
- * writing begins twice as long before the barrier as it will take, oldest first, after each batch in proportion to the time that is left: so
- * events go on at half speed for a while instead of standing still. If the barrier does not come when expected, writing ahead ends soon.
+ * <p>Checkpoints are triggered at intervals, and a barrier carries the time at which its checkpoint was. So the next barrier is expected one
+ * interval behind the last trigger, and as much later as the quickest of the last few barriers took to arrive. The interval is the shortest of
+ * the last few, but for those that a savepoint in between has cut. The time that all changed states will take is their number times what one has taken of
+ * late. Where that is short, nothing is written ahead: a state that changes again would be written twice. Else writing begins twice as long
+ * before the barrier as it will take, oldest first, after each batch in proportion to the time that is left: events go on slowly for a while
+ * instead of standing still. A barrier that is late, perhaps behind events that had to wait for the writing, is waited for a little.
  *
- * <p>Only speed depends on it: at the barrier all that is left is written, whatever this has said. Times in nanoseconds of one clock.
+ * <p>Only speed depends on it: at the barrier all that is left is written, whatever this has said. Times are nanoseconds of one clock.
  */
 class WriteBackPace {
   private static final long MS = 1_000_000;
+  private static final int REMEMBERED = 4;
   /** A barrier may take so long without anything written ahead. */
   static final long SHORT = 10 * MS;
   /** Between two batches at most so long is spent on writing. */
-  static final long SLICE = 2 * MS;
-  /** How long a barrier may be later than expected before writing ahead ends. */
-  static final long GRACE = 50 * MS;
+  static final long SLICE = 8 * MS;
+  /** How much later than expected a barrier may be before writing ahead ends. */
+  static final long GRACE = 500 * MS;
   private static final long FIRST_COST = 2000;
 
-  private final long[] gaps = new long[4];
+  private final long[] gaps = new long[REMEMBERED];
+  private final long[] delays = new long[REMEMBERED];
   private int barriers;
-  private long last;
+  private long triggered;
+  private long next;
+  private long gap;
   private long cost = FIRST_COST;
   private long called;
+  private boolean begun;
 
-  /** A barrier has arrived at {@code now}. */
-  void barrier(long now) {
-    if (barriers > 0) {
-      gaps[barriers % gaps.length] = now - last;
-    }
+  /** A barrier has arrived at {@code now}, {@code delay} after its checkpoint was triggered, by the clocks of two machines perhaps. */
+  void barrier(long now, long delay) {
+    delays[barriers % REMEMBERED] = delay;
+    gaps[barriers % REMEMBERED] = barriers == 0 ? 0 : now - delay - triggered;
+    triggered = now - delay;
     barriers++;
-    last = now;
     called = now;
+    begun = false;
+    int known = Math.min(barriers, REMEMBERED);
+    long longest = Arrays.stream(gaps, 0, known).max().getAsLong();
+    gap = Arrays.stream(gaps, 0, known).filter(each -> each >= longest / 4 * 3).min().getAsLong();
+    next = triggered + gap + Arrays.stream(delays, 0, known).min().getAsLong();
   }
 
   /** {@code states} have been written within {@code took}. */
@@ -48,15 +61,11 @@ class WriteBackPace {
     long since = now - called;
     called = now;
     long all = dirty * cost;
-    if (barriers < 2 || all <= SHORT) {
+    long left = next - now;
+    if (barriers < 2 || left > Math.min(2 * all, gap / 2) || left < -Math.min(GRACE, gap / 4) || !begun && all <= SHORT) {
       return 0;
     }
-    long expected = Math.max(Math.max(gaps[0], gaps[1]), Math.max(gaps[2], gaps[3]));
-    long left = last + expected - now;
-    long lead = Math.min(2 * all, expected / 2);
-    if (left > lead || left < -GRACE) {
-      return 0;
-    }
+    begun = true;
     double share = Math.min(1, since / (double) Math.max(left, SLICE));
     return (int) Math.min(Math.ceil(dirty * share), SLICE / cost + 1);
   }
