@@ -17,7 +17,7 @@ from keepline.operators.spec import CHANNELS
 from tests.chaos.compare import difference
 from tests.chaos.fault import Fault
 from tests.chaos.world import NAME, PATIENCE, World, away
-from tests.savepoints.make import job as upgraded
+from tests.savepoints.__main__ import job as upgraded
 from tests.whole.history import sent
 from tests.whole.support import KEEPLINE, by_customer, drained, environment, replayed, send, topics, wait
 from tests.whole.support import live as live_outputs
