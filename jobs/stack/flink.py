@@ -11,7 +11,6 @@ are loaded once per JVM (a second job on a TaskManager fails otherwise).
 
 from __future__ import annotations
 
-import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,14 +20,15 @@ from keepline.jobs.cluster import profiles
 from keepline.jobs.cluster.client import address, flink_run
 from keepline.jobs.cluster.distribution import flink_home, link_conf, link_lib, python_path
 from keepline.jobs.cluster.rest import FlinkRest
-from keepline.jobs.stack import ports, process
+from keepline.jobs.stack import ports
 from keepline.jobs.stack.java import java
 from keepline.jobs.stack.process import Child
+from keepline.jobs.stack.server import InFolder
 
 START_TIMEOUT = 240.0  # seconds; 8 s on an idle machine
 
 
-class FlinkCluster:
+class FlinkCluster(InFolder):
     """One session cluster.
 
     Args:
@@ -54,8 +54,7 @@ class FlinkCluster:
         zookeeper: str | None = None,
         folder: Path | None = None,
     ) -> None:
-        self._temporary = folder is None
-        self.folder = folder or process.folder("flink")
+        super().__init__("flink", folder)
         self._wanted = taskmanagers
         rest, rpc = ports.free_ports(2)
         self.rest = FlinkRest(f"http://{ports.HOST}:{rest}")
@@ -133,8 +132,7 @@ class FlinkCluster:
         settings = {**settings, "metrics.reporter.prom.port": str(port)}
         options = [part for key, value in settings.items() for part in ("-D", f"{key}={value}")]
         command: list[str | Path] = [flink_home() / "bin" / script, "start-foreground", *options, *words]
-        owned = self.folder if self._temporary else None
-        return Child(name, command, self.folder / "log" / f"{name}.log", env=self._env(), owned=owned)
+        return Child(name, command, self.folder / "log" / f"{name}.log", env=self._env(), owned=self._owned)
 
     def _launch(self, index: int) -> None:
         self._starts += 1
@@ -221,15 +219,4 @@ class FlinkCluster:
         """Ends all processes at once, jobs included, and removes the temporary folder."""
         for child in [*self._taskmanagers.values(), *([self._jobmanager] if self._jobmanager else [])]:
             child.kill()
-        if self._temporary:
-            shutil.rmtree(self.folder, ignore_errors=True)
-
-    def __enter__(self) -> Self:
-        try:
-            return self.start()
-        except BaseException:
-            self.close()
-            raise
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
+        super().close()

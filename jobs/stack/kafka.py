@@ -11,7 +11,6 @@ With `security=` (see security.py) clients need TLS and a password, and may do o
 from __future__ import annotations
 
 import logging
-import shutil
 import subprocess
 import time
 import uuid
@@ -20,10 +19,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Self
 
-from keepline.jobs.stack import ports, process
+from keepline.jobs.stack import ports
 from keepline.jobs.stack.java import broker_jars, java
-from keepline.jobs.stack.process import Child, StackError
+from keepline.jobs.stack.process import StackError
 from keepline.jobs.stack.security import HOST, KafkaSecurity
+from keepline.jobs.stack.server import Server
 
 START_TIMEOUT = 60.0  # seconds; 3 s on an idle machine
 SCRAM_ITERATIONS = 8192
@@ -59,7 +59,7 @@ SETTINGS = {
 }
 
 
-class EmbeddedKafka:
+class EmbeddedKafka(Server):
     """One broker.
 
     Args:
@@ -83,8 +83,7 @@ class EmbeddedKafka:
         quick: bool = True,
         security: KafkaSecurity | None = None,
     ) -> None:
-        self._temporary = folder is None
-        self.folder = folder or process.folder("kafka")
+        super().__init__("kafka", folder)
         self.port, controller, internal = ports.free_ports(3)
         self.bootstrap_servers = f"{HOST if security else ports.HOST}:{self.port}"
         self.admin: dict[str, str] = {"bootstrap.servers": self.bootstrap_servers}
@@ -105,7 +104,6 @@ class EmbeddedKafka:
         settings = {**SETTINGS, **here, "log.dirs": str(self._data), **(settings or {})}
         self.folder.mkdir(parents=True, exist_ok=True)
         self._file.write_text("".join(f"{key}={value}\n" for key, value in settings.items()))
-        self._child: Child | None = None
 
     def start(self) -> Self:
         """Starts the broker, on an earlier start's data and ports if there was one. Raises StackError with the log's end."""
@@ -113,10 +111,7 @@ class EmbeddedKafka:
         fresh = not (self._data / "meta.properties").exists()
         if fresh:
             self._format(run)
-        log = self.folder / "broker.log"
-        owned = self.folder if self._temporary else None
-        self._child = Child("Kafka", [*run, "kafka.Kafka", self._file], log, owned=owned)
-        self._child.wait_until(self._ready, START_TIMEOUT)
+        self._launch("Kafka", [*run, "kafka.Kafka", self._file], "broker.log").wait_until(self._ready, START_TIMEOUT)
         if fresh and self._security:
             self.set_passwords(self._security.users)
         return self
@@ -151,11 +146,6 @@ class EmbeddedKafka:
             return bool(AdminClient(self.admin, logger=QUIET).list_topics(timeout=5).brokers)
         except KafkaException:
             return False
-
-    @property
-    def running(self) -> bool:
-        """Whether the broker's process lives."""
-        return self._child is not None and self._child.running
 
     @property
     def pid(self) -> int:
@@ -195,25 +185,8 @@ class EmbeddedKafka:
         if self._child:
             self._child.stop(grace=20)
 
-    def kill(self) -> None:
-        """Kill -9; data and ports stay for another `start`."""
-        if self._child:
-            self._child.kill()
-
     def close(self) -> None:
-        """Ends the broker and removes its temporary folder."""
-        if self._temporary:
-            self.kill()  # nobody will read the data again
-            shutil.rmtree(self.folder, ignore_errors=True)
-        else:
+        """Ends the broker and removes its temporary folder; a folder that stays is left in order."""
+        if not self._temporary:
             self.stop()
-
-    def __enter__(self) -> Self:
-        try:
-            return self.start()
-        except BaseException:
-            self.close()
-            raise
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
+        super().close()

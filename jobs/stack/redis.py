@@ -16,10 +16,11 @@ import sys
 from pathlib import Path
 from typing import Self
 
-from keepline.jobs.stack import ports, process
+from keepline.jobs.stack import ports
 from keepline.jobs.stack.java import broker_jars
-from keepline.jobs.stack.process import Child, StackError
+from keepline.jobs.stack.process import StackError
 from keepline.jobs.stack.security import HOST, RedisSecurity
+from keepline.jobs.stack.server import Server
 
 COMPACT = ("--hash-max-ziplist-value", "512")
 """A hash of the view, with its longest value (the reasons) of some 300 bytes, stays one piece of memory: less of it, and quicker to write.
@@ -53,7 +54,7 @@ def redis_server_with_tls() -> str:
     return found
 
 
-class EmbeddedRedis:
+class EmbeddedRedis(Server):
     """One Redis server on the loopback address.
 
     Args:
@@ -66,13 +67,11 @@ class EmbeddedRedis:
     """
 
     def __init__(self, *, folder: Path | None = None, durable: bool = False, security: RedisSecurity | None = None) -> None:
-        self._temporary = folder is None
-        self.folder = folder or process.folder("redis")
+        super().__init__("redis", folder)
         (self.port,) = ports.free_ports(1)
         self.url = f"rediss://{HOST}:{self.port}/0" if security else f"redis://{ports.HOST}:{self.port}/0"
         self._security = security
         self._durable = durable
-        self._child: Child | None = None
 
     def start(self) -> Self:
         """Starts the server, on the same port each time. Raises StackError with the log's end."""
@@ -86,9 +85,7 @@ class EmbeddedRedis:
             command = [redis_server(), "--port", str(self.port)]
         command += ["--bind", ports.HOST, "--dir", str(self.folder), "--save", "", *COMPACT]
         command += ["--appendonly", "yes" if self._durable else "no", "--appendfsync", "always" if self._durable else "no"]
-        owned = self.folder if self._temporary else None
-        self._child = Child("Redis", command, self.folder / "redis.log", owned=owned)
-        self._child.wait_until(self._ready, START_TIMEOUT)
+        self._launch("Redis", command, "redis.log").wait_until(self._ready, START_TIMEOUT)
         return self
 
     def _ready(self) -> bool:
@@ -101,33 +98,7 @@ class EmbeddedRedis:
         except OSError:
             return False
 
-    @property
-    def running(self) -> bool:
-        """Whether the server's process lives."""
-        return self._child is not None and self._child.running
-
     def stop(self) -> None:
         """Stops the server in order; `start` brings it back on the same port."""
         if self._child:
             self._child.stop()
-
-    def kill(self) -> None:
-        """Kill -9; `start` brings it back on the same port."""
-        if self._child:
-            self._child.kill()
-
-    def close(self) -> None:
-        """Ends the server and removes its temporary folder."""
-        self.kill()
-        if self._temporary:
-            shutil.rmtree(self.folder, ignore_errors=True)
-
-    def __enter__(self) -> Self:
-        try:
-            return self.start()
-        except BaseException:
-            self.close()
-            raise
-
-    def __exit__(self, *_: object) -> None:
-        self.close()

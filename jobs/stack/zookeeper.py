@@ -10,14 +10,13 @@
 from __future__ import annotations
 
 import os
-import shutil
 import socket
 from pathlib import Path
 from typing import Self
 
-from keepline.jobs.stack import ports, process
+from keepline.jobs.stack import ports
 from keepline.jobs.stack.java import java, zookeeper_jars
-from keepline.jobs.stack.process import Child
+from keepline.jobs.stack.server import Server
 
 START_TIMEOUT = 60.0  # seconds; 1 s on an idle machine
 # A small server that starts quickly, and says only what went wrong.
@@ -34,7 +33,7 @@ SETTINGS = {
 }
 
 
-class EmbeddedZooKeeper:
+class EmbeddedZooKeeper(Server):
     """One server on the loopback address.
 
     Args:
@@ -45,11 +44,9 @@ class EmbeddedZooKeeper:
     """
 
     def __init__(self, *, folder: Path | None = None) -> None:
-        self._temporary = folder is None
-        self.folder = folder or process.folder("zookeeper")
+        super().__init__("zookeeper", folder)
         (self.port,) = ports.free_ports(1)
         self.connect = f"{ports.HOST}:{self.port}"
-        self._child: Child | None = None
 
     def start(self) -> Self:
         """Starts the server, on an earlier start's data and port if there was one. Raises StackError with the log's end."""
@@ -60,8 +57,7 @@ class EmbeddedZooKeeper:
         jars = os.pathsep.join(map(str, sorted(zookeeper_jars().glob("*.jar"))))
         main = "org.apache.zookeeper.server.ZooKeeperServerMain"
         command = [java(), *FLAGS, "-cp", jars, main, str(file)]
-        self._child = Child("ZooKeeper", command, self.folder / "zookeeper.log", owned=self.folder if self._temporary else None)
-        self._child.wait_until(self._ready, START_TIMEOUT)
+        self._launch("ZooKeeper", command, "zookeeper.log").wait_until(self._ready, START_TIMEOUT)
         return self
 
     def _ready(self) -> bool:
@@ -71,29 +67,3 @@ class EmbeddedZooKeeper:
                 return link.recv(8) == b"imok"
         except OSError:
             return False
-
-    @property
-    def running(self) -> bool:
-        """Whether the server's process lives."""
-        return self._child is not None and self._child.running
-
-    def kill(self) -> None:
-        """Kill -9; data and port stay for another `start`."""
-        if self._child:
-            self._child.kill()
-
-    def close(self) -> None:
-        """Ends the server and removes its temporary folder."""
-        self.kill()  # it syncs what it has acknowledged; there is nothing to put in order
-        if self._temporary:
-            shutil.rmtree(self.folder, ignore_errors=True)
-
-    def __enter__(self) -> Self:
-        try:
-            return self.start()
-        except BaseException:
-            self.close()
-            raise
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
