@@ -60,10 +60,10 @@ class Committed:
 
 
 class Watch:
-    """Follows scores and interventions, and notes when each became visible, and when the event behind it was sent."""
+    """Follows what comes of events, and notes when each record became visible, and when the event behind it was sent."""
 
     def __init__(self, kafka: EmbeddedKafka, prefix: str) -> None:
-        self._topics = {f"{prefix}.{channel}": channel for channel in ("scores", "interventions")}
+        self._topics = {f"{prefix}.{channel}": channel for channel in ("scores", "interventions", "dead-letters")}
         self._seen: Mapping[str, list[tuple[float, float]]] = {channel: [] for channel in self._topics.values()}
         self._stop = threading.Event()
         self._consumer = _consumer(kafka)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from random import Random
 
 from tests.chaos.fault import Fault
@@ -37,7 +38,7 @@ def damaged(record: Sent, draw: Random) -> Sent:
 
 def poison(world: World, draw: Random) -> str:
     """Beside sound records, which are counted as ever."""
-    before, made = _letters(world), list[Sent]()
+    since, made = time.time() - 0.001, list[Sent]()  # send times are whole milliseconds
 
     def some(records: list[Sent]) -> list[Sent]:
         out = []
@@ -51,24 +52,19 @@ def poison(world: World, draw: Random) -> str:
     world.feed.change = some
     wait("a batch with every tenth record malformed", lambda: len(made) > ENOUGH, PATIENCE)
     world.feed.change = unchanged
-    wait("dead letters", lambda: _letters(world) >= before + len(made), PATIENCE)
+    wait("dead letters", lambda: world.watch.count("dead-letters", since) >= len(made), PATIENCE)
     return f"{len(made)} malformed records among some {int(len(made) / SHARE)}"
-
-
-def _letters(world: World) -> int:
-    return world.counter("dead_letters_total")
 
 
 def year_2099(world: World, draw: Random) -> str:
     """One in every partition: none of them may move event time."""
-    before = world.counter("reason.FUTURE_TIME.dead_letters_total")
-    made = []
+    since, made = time.time() - 0.001, list[Sent]()  # send times are whole milliseconds
     for partition in range(world.feed.partitions):
         key = next(name for name in (b"future-%d" % draw.randrange(1 << 30) for _ in range(1000)) if _at(name, world) == partition)
         event = {"type": "Message", "customer_id": key.decode(), "event_id": "e-2099", "event_time": TIME_2099 + draw.randrange(10**9)}
         made.append(Sent(partition, key, encoded(event), None, "FUTURE_TIME"))
     world.feed.add(made)
-    wait("its dead letters", lambda: world.counter("reason.FUTURE_TIME.dead_letters_total") == before + len(made), PATIENCE)
+    wait("its dead letters", lambda: world.watch.count("dead-letters", since) == len(made), PATIENCE)
     return f"{len(made)} events of 2099, one a partition, are dead letters"
 
 
