@@ -66,6 +66,15 @@ def test_differences(change: Any, wanted: tuple[int, int, int]) -> None:
     assert counts(change) == wanted
 
 
+def test_letters_without_a_key_have_no_order() -> None:
+    letters = [{"key": "", "value_sha256": name, "reason": "MALFORMED"} for name in "xyz"]
+    wanted, found = outputs(), outputs()
+    wanted["dead-letters"][""], found["dead-letters"][""] = letters, letters[::-1]
+    assert difference(found, wanted).equal
+    found["dead-letters"][""] = letters[1:]
+    assert difference(found, wanted).lost == 1
+
+
 def test_expected_dead_letters() -> None:
     sent = [Sent(0, b"a", b"x", None, "MALFORMED"), Sent(1, None, None, None, "MALFORMED"), Sent(0, b"a", b"y", {"event_time": 1})]
     told = expected(sent)
