@@ -33,6 +33,13 @@ def tree_cpu(pid: int) -> float:
     return total
 
 
+def facts(rest: FlinkRest) -> dict[str, Any]:
+    """Restarts and checkpoint durations of the one job, from Flink's own page."""
+    (job,) = rest.jobs()
+    summary = rest.checkpoints(job)["summary"]["end_to_end_duration"]
+    return {"restarts": rest.restarts(job), "checkpoint_ms": {"avg": summary["avg"], "max": summary["max"]}}
+
+
 class Job:
     """`keepline run retention` on topics of its own, in a folder of its own."""
 
@@ -72,10 +79,8 @@ class Job:
         return self._child.tail()
 
     def facts(self) -> dict[str, Any]:
-        """Restarts and checkpoint durations, from Flink's own page."""
-        (job,) = self.rest.jobs()
-        summary = self.rest.checkpoints(job)["summary"]["end_to_end_duration"]
-        return {"restarts": self.rest.restarts(job), "checkpoint_ms": {"avg": summary["avg"], "max": summary["max"]}}
+        """What Flink says."""
+        return facts(self.rest)
 
     def write_back_ms(self) -> float:
         """How long the operator wrote states at the newest barrier, the longest of its subtasks; 0 before the first."""

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from keepline.jobs.stack.flink import FlinkCluster
+from tests.benchmarks.job import facts
 from tests.benchmarks.machine import ROOT
 from tests.benchmarks.peers.bench import Bench
 from tests.benchmarks.peers.journal import Journal
@@ -54,7 +55,7 @@ class Cluster:
 
     def facts(self) -> dict[str, Any]:
         """What Flink says."""
-        return keepline.facts(self._flink.rest)
+        return facts(self._flink.rest)
 
     def kill(self) -> None:
         """Ends all."""

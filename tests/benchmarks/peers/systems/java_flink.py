@@ -18,6 +18,7 @@ from keepline.jobs.cluster.rest import FlinkRest
 from keepline.jobs.stack import ports
 from keepline.jobs.stack.java import java
 from keepline.jobs.stack.process import Child
+from tests.benchmarks.job import facts
 from tests.benchmarks.peers.system import Run, System
 
 PROJECT = Path(__file__).parents[1] / "java"
@@ -103,10 +104,8 @@ class Job(Child):
         super().__init__(run.name, command(MAIN, *words), run.folder / "job.log", owned=run.folder)
 
     def facts(self) -> dict[str, Any]:
-        """Restarts and checkpoint durations."""
-        (job,) = self.rest.jobs()
-        summary = self.rest.checkpoints(job)["summary"]["end_to_end_duration"]
-        return {"restarts": self.rest.restarts(job), "checkpoint_ms": {"avg": summary["avg"], "max": summary["max"]}}
+        """What Flink says."""
+        return facts(self.rest)
 
 
 SYSTEM = System(

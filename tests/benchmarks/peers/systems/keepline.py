@@ -10,6 +10,7 @@ from keepline.jobs.cluster.rest import FlinkRest
 from keepline.jobs.stack import ports
 from keepline.jobs.stack.process import Child
 from keepline.operators.spec import CHANNELS
+from tests.benchmarks.job import facts
 from tests.benchmarks.peers.launch import create_topics, flink_env
 from tests.benchmarks.peers.system import PARTITIONS, Run, System
 
@@ -33,13 +34,6 @@ def flags(run: Run, redis_url: str = "") -> list[str]:
 def make_outputs(run: Run) -> None:
     """The topics of the other channels."""
     create_topics(run, [name for channel in CHANNELS if (name := f"{run.name}.{channel}") != run.sink], PARTITIONS)
-
-
-def facts(rest: FlinkRest) -> dict[str, Any]:
-    """Restarts and checkpoint durations of the one job."""
-    (job,) = rest.jobs()
-    summary = rest.checkpoints(job)["summary"]["end_to_end_duration"]
-    return {"restarts": rest.restarts(job), "checkpoint_ms": {"avg": summary["avg"], "max": summary["max"]}}
 
 
 class Job(Child):
