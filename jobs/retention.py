@@ -20,6 +20,8 @@ from typing import Any
 from pyflink.common import Configuration
 from pyflink.datastream import DataStream, StreamExecutionEnvironment
 
+from keepline.features.plan import compile as compile_plan
+from keepline.features.sets import feature_set
 from keepline.jobs.execution import configuration, set_labels, submit
 from keepline.jobs.operator_spec import operator_spec
 from keepline.jobs.settings import RetentionSettings
@@ -92,6 +94,7 @@ class RetentionJob:
         sinks: list[Sink] = [to_kafka, to_redis] if settings.redis_url else [to_kafka]
         conf = configuration(settings)
         set_labels(conf, f"{spec.manifest['model_id']}/{spec.manifest['version']}")
+        stream.require_block(settings.resident_states, compile_plan(feature_set(spec.feature_set)).size)
         options = options or stream.OperatorOptions(bound_ms=spec.bound_ms, capacity=settings.resident_states)
         return cls(source, sinks, spec, options, name=settings.job_name, configuration=conf, parallelism=settings.parallelism)
 

@@ -18,7 +18,15 @@ from pyflink.common import Types
 from pyflink.datastream import DataStream
 from pyflink.java_gateway import get_gateway
 
+from keepline.schemas.errors import KeeplineError
+
 MODULE = "keepline.operators.runtime"
+BLOCK = 2**31 - 1 - (2 << 20)
+"""Bytes of resident states that a subtask may have: as `Slab.most` in the JVM, 2 GiB less a large page."""
+
+
+class StatesError(KeeplineError):
+    """A number of resident states that cannot be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +56,17 @@ class OperatorOptions:
             if getattr(self, name) < 1 << 16:
                 msg = f"{name} is {getattr(self, name)}; expected at least {1 << 16}"
                 raise ValueError(msg)
+
+
+def require_block(states: int, state_size: int) -> None:
+    """StatesError where so many resident states exceed a subtask's block: what the operator would refuse only when it starts."""
+    most = BLOCK // state_size
+    if states > most:
+        msg = (
+            f"resident_states is {states:,}: a subtask's block holds at most {most:,} states of {state_size:,} bytes; "
+            "lower it, or raise the parallelism"
+        )
+        raise StatesError(msg)
 
 
 def packed_type() -> Any:

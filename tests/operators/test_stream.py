@@ -4,7 +4,9 @@ from collections import Counter
 
 import pytest
 
-from keepline.operators.stream import OperatorOptions, channel, customer_stream
+from keepline.jobs.retention import RetentionJob
+from keepline.jobs.settings import RetentionSettings
+from keepline.operators.stream import OperatorOptions, StatesError, channel, customer_stream, require_block
 
 from .conftest import collect, collection, event, spec
 
@@ -46,3 +48,10 @@ def test_options_that_cannot_work_are_refused():
         OperatorOptions(capacity=256)
     with pytest.raises(ValueError, match="out_bytes is 10"):
         OperatorOptions(out_bytes=10)
+
+
+def test_more_resident_states_than_a_block_holds_are_refused_at_submit():
+    require_block(0, 3072)
+    require_block(698_367, 3072)
+    with pytest.raises(StatesError, match=r"resident_states is 698,368: a subtask's block holds at most 698,367 states of 3,072 bytes"):
+        RetentionJob.from_settings(RetentionSettings(resident_states=698_368))
