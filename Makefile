@@ -60,7 +60,7 @@ python:
 bench: setup ## events per second and latency, printed
 	@$(BIN)/python -m tests.benchmarks
 
-bench-peers: setup ## Keepline beside its peers, interleaved, every output checked; writes docs/benchmarks.md (an hour; FLAGS=--quick: 25 minutes)
+bench-peers: setup ## Keepline beside its peers, interleaved, every output checked; writes docs/benchmarks.md (FLAGS=--quick: fewer events, rounds and points)
 	@$(BIN)/python -m tests.benchmarks.peers --markdown $(FLAGS)
 
 fuzz: setup ## damaged records by the million through decoder and operator: make fuzz CASES=10000000 [SEED=1]

@@ -107,7 +107,7 @@ def parser() -> argparse.ArgumentParser:
     add("--customers", type=int, help="one scenario with so many customers (default: 20000, and 200000 with 5 s checkpoints)")
     add("--checkpoint", type=float, default=1.0, help="seconds between checkpoints, with --customers (default: 1)")
     add("--cores", default="0,1", help="processor cores of all processes (default: %(default)s)")
-    add("--quick", action="store_true", help="3 M events, 3 rounds, fewer points: 25 minutes instead of 60")
+    add("--quick", action="store_true", help="3 M events, 3 rounds, fewer points")
     add("--smoke", action="store_true", help="few events and points: does all run?")
     add("--resume", action="store_true", help="go on with the session that the journal ends with")
     add("--report", action="store_true", help="measure nothing: tables, page and plots from the journal")

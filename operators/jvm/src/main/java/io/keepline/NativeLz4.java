@@ -6,7 +6,7 @@ import org.slf4j.LoggerFactory;
 
 /**
  * Makes Kafka's client compress by lz4's native library. The library is loaded unasked only where it was started with the JVM; from a job's
- * jar the client would take lz4 in Java, at several times the CPU time (docs/benchmarks.md).
+ * jar the client would take lz4 written in Java.
  */
 final class NativeLz4 {
   private static final Logger LOG = LoggerFactory.getLogger(NativeLz4.class);

@@ -4,8 +4,8 @@ import static io.keepline.peer.Layout.*;
 
 /**
  * What is kept of a customer: the ids of the last 32 events, rings of hourly and daily buckets with the totals of the windows beside them,
- * the newest Subscription, the bills. All of it is one byte array of 2 KB ({@link Layout}): an event touches few cache lines, the heap
- * backend copies it in one piece when it is first changed after a checkpoint, and RocksDB's serializer has nothing to convert.
+ * the newest Subscription, the bills. All of it is one byte array of 2 KB ({@link Layout}): the heap backend copies it
+ * in one piece when it is first changed after a checkpoint, and RocksDB's serializer has nothing to convert.
  *
  * <p>The bucket of hour h stands at h mod 25, that of day d at d mod 31, so a ring is exactly its longest window. Counts are carried on
  * exactly. Sums of doubles are carried on within a day and made again from the buckets when the day changes, so that they do not drift.

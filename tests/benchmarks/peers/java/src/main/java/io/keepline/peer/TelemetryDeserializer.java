@@ -11,7 +11,7 @@ import org.apache.kafka.clients.consumer.ConsumerRecord;
 
 /**
  * Lets the values of sound records through as they are, and counts the others: a frame or schema that is none of ours, another customer
- * than the key's, an event time out of bounds. Bytes travel to the customer's task cheaper than decoded events do.
+ * than the key's, an event time out of bounds.
  */
 public final class TelemetryDeserializer implements KafkaRecordDeserializationSchema<byte[]> {
   private static final long serialVersionUID = 1L;
