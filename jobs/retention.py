@@ -78,7 +78,7 @@ class RetentionJob:
             return kafka.telemetry_source(
                 env, settings.bootstrap_servers, settings.topics, settings.job_name,
                 {**FETCH, **settings.kafka}, bounded=settings.bounded, start="earliest",
-                strategy=kafka.watermarks(settings.disorder, idle_ms=settings.idle_after),
+                strategy=kafka.watermarks(settings.disorder, idle_ms=settings.idle_after), blocks=True,
             )  # fmt: skip
 
         def to_kafka(frames: DataStream) -> None:

@@ -15,16 +15,26 @@ from pyflink.datastream.data_stream import DataStreamSink
 from pyflink.java_gateway import get_gateway
 
 from keepline.operators.spec import HOUR_MS, MAX_TIME_MS, MIN_TIME_MS
-from keepline.operators.stream import single_frames
+from keepline.operators.stream import max_parallelism, single_frames
 
 TRANSACTION_TIMEOUT_MS = 900_000
 """The broker's default limit, 15 minutes. The client's own default in Flink, an hour, is refused by such a broker."""
+
+
+BYTES = "org.apache.kafka.common.serialization.ByteArrayDeserializer"
 
 
 def _java_list(items: Sequence[str]) -> Any:
     values = get_gateway().jvm.java.util.ArrayList()
     for item in items:
         values.add(item)
+    return values
+
+
+def _java_map(items: Mapping[str, str]) -> Any:
+    values = get_gateway().jvm.java.util.HashMap()
+    for key, value in items.items():
+        values.put(key, value)
     return values
 
 
@@ -48,9 +58,12 @@ def telemetry_source(
     bounded: bool = False,
     start: str = "committed",
     strategy: WatermarkStrategy | None = None,
+    blocks: bool = False,
     uid: str = "telemetry",
 ) -> DataStream:
     """Records of `topics` as PACKED_IN byte[]; a record's topic index is its topic's place in `topics`.
+
+    With `blocks` an element is a block of records that keyBy sends to one subtask, for `customer_stream`; else each is an element.
 
     `properties` go to the Kafka client as they are (security, fetch sizes). `start`: "committed" (of the group; earliest where there is
     none), "earliest" or "latest". A restore goes on from the checkpoint whatever it says. `bounded`: up to what the topics hold at start.
@@ -70,7 +83,15 @@ def telemetry_source(
         builder = builder.setProperty(key, value)
     if bounded:
         builder = builder.setBounded(offsets.latest())
-    source = KafkaSource(builder.build())
+    built = builder.build()
+    if blocks:
+        client = {
+            "bootstrap.servers": bootstrap_servers, "group.id": group_id, "client.id.prefix": group_id,
+            "auto.offset.reset": "latest" if start == "latest" else "earliest", "enable.auto.commit": "false",
+            "key.deserializer": BYTES, "value.deserializer": BYTES, **(properties or {}),
+        }  # fmt: skip
+        built = jvm.io.keepline.BlockSource(built, _java_map(client), names, max_parallelism(env))
+    source = KafkaSource(built)
     return env.from_source(source, strategy or watermarks(), uid).uid(uid)
 
 

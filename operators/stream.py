@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pyflink.common import Types
-from pyflink.datastream import DataStream
+from pyflink.datastream import DataStream, StreamExecutionEnvironment
 from pyflink.java_gateway import get_gateway
 
 from keepline.schemas.errors import KeeplineError
@@ -85,8 +85,10 @@ def customer_stream(
 ) -> DataStream:
     """Attach the operator to a stream of PACKED_IN byte[]; returns the stream of PACKED_OUT byte[], every channel in it.
 
-    An element is a block of frames: all that a run of the kernel put out, one behind the other (`schemas.packed.frames` takes it apart, as
-    the sinks here do).
+    An element of the input is a record, or a block of records for one subtask (`kafka.telemetry_source(blocks=True)`).
+
+    An element of the output is a block of frames: all that a run of the kernel put out, one behind the other (`schemas.packed.frames` takes
+    it apart, as the sinks here do).
 
     `module` exposes `entry` (see `keepline.operators.runtime`); `spec` is handed to it as it is. `uid` names the state in savepoints.
     """
@@ -98,7 +100,15 @@ def customer_stream(
     )
     keyed = source._j_data_stream.keyBy(jvm.io.keepline.PackedKey(), Types.STRING().get_java_type_info())
     stream = DataStream(keyed.transform(name, packed_type(), operator))
-    return stream.uid(uid).name(name)
+    # Named, because the source's blocks are made for it: Flink's own choice may come from a savepoint of another parallelism.
+    return stream.uid(uid).name(name).set_max_parallelism(max_parallelism(source.get_execution_environment()))
+
+
+def max_parallelism(env: StreamExecutionEnvironment) -> int:
+    """How many key groups the keyed operator has: `pipeline.max-parallelism`, else what Flink takes for this parallelism."""
+    given: int = env.get_max_parallelism()
+    groups = get_gateway().jvm.org.apache.flink.runtime.state.KeyGroupRangeAssignment
+    return given if given > 0 else int(groups.computeDefaultMaxParallelism(env.get_parallelism()))
 
 
 def channel(stream: DataStream, *indices: int) -> DataStream:

@@ -79,13 +79,13 @@ final class Batch {
     return bytes <= eventBytes - used;
   }
 
-  void add(int slot, byte[] record) {
-    memory.put(events + used, record);
+  void add(int slot, byte[] block, int at, int length) {
+    memory.put(events + used, block, at, length);
     memory.putInt(slots + 4 * size, slot);
     memory.putInt(offsets + 4 * size, used);
-    memory.putInt(lengths + 4 * size, record.length);
+    memory.putInt(lengths + 4 * size, length);
     memory.put(touched + size, (byte) 0);
-    used += record.length;
+    used += length;
     size++;
   }
 
@@ -94,7 +94,7 @@ final class Batch {
     for (int i = 0; i < other.size; i++) {
       byte[] record = new byte[other.length(i)];
       other.memory.get(other.events + other.memory.getInt(other.offsets + 4 * i), record);
-      add(other.slot(i), record);
+      add(other.slot(i), record, 0, record.length);
     }
     for (int i = KERNELS_OWN; i < HEAD; i++) {
       memory.putLong(8 * i, other.memory.getLong(8 * i));

@@ -26,7 +26,7 @@ import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
 /**
  * A keyed operator that runs a compiled Python kernel on batches of events, over states that lie in one off-heap block.
  *
- * <p>It knows no domain. Events ({@link PackedIn}) gather in a {@link Batch}; the states of recently seen keys lie in a {@link Slab},
+ * <p>It knows no domain. Events ({@link PackedIn}, in blocks) gather in a {@link Batch}; the states of recently seen keys lie in a {@link Slab},
  * which the kernel updates in place; what a run emits are frames ({@link PackedOut}), together one stream element. Flink's keyed state
  * is read when a key is not resident, and written before every barrier.
  *
@@ -167,14 +167,18 @@ public final class CustomerOperator extends AbstractEmbeddedPythonFunctionOperat
   }
 
   @Override
-  public void processElement(StreamRecord<byte[]> record) throws Exception {
-    byte[] event = record.getValue();
-    add(event);
+  public void processElement(StreamRecord<byte[]> element) throws Exception {
+    byte[] block = element.getValue();
+    for (int at = 0, next; at < block.length; at = next) {
+      next = PackedIn.next(block, at);
+      add(block, at, next);
+    }
   }
 
   @Override
   public void onEventTime(InternalTimer<String, VoidNamespace> timer) throws Exception {
-    add(PackedIn.tick(timer.getKey().getBytes(StandardCharsets.ISO_8859_1)));
+    byte[] tick = PackedIn.tick(timer.getKey().getBytes(StandardCharsets.ISO_8859_1));
+    add(tick, 0, tick.length);
   }
 
   @Override
@@ -182,15 +186,16 @@ public final class CustomerOperator extends AbstractEmbeddedPythonFunctionOperat
     throw new IllegalStateException("the operator registers no processing-time timers");
   }
 
-  private void add(byte[] record) throws Exception {
-    if (!batch.fits(record.length)) {
+  private void add(byte[] block, int at, int end) throws Exception {
+    int length = end - at;
+    if (!batch.fits(length)) {
       flush();
-      if (!batch.fits(record.length)) {
-        grow(record.length, batch.outBytes);
+      if (!batch.fits(length)) {
+        grow(length, batch.outBytes);
       }
     }
-    int end = PackedIn.HEADER + PackedIn.stateKeyLength(record);
-    batch.add(resident(record, PackedIn.HEADER, end), record);
+    int key = at + PackedIn.HEADER;
+    batch.add(resident(block, key, key + PackedIn.stateKeyLength(block, at)), block, at, length);
     if (batch.full() || lingerMs <= 0) {
       flush();
     } else if (!lingering) {

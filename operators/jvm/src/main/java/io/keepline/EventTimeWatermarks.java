@@ -65,7 +65,7 @@ public final class EventTimeWatermarks implements WatermarkStrategy<byte[]> {
     return generator;
   }
 
-  /** The record keeps the event time for whoever looks at it; the operator reads the packed header. */
+  /** A block keeps the event time of its first record for whoever looks at it; the operator reads the packed headers. */
   @Override
   public TimestampAssigner<byte[]> createTimestampAssigner(TimestampAssignerSupplier.Context context) {
     return (record, kafkaTimestamp) -> PackedIn.longAt(record, PackedIn.EVENT_TIME);
@@ -84,15 +84,18 @@ public final class EventTimeWatermarks implements WatermarkStrategy<byte[]> {
     }
 
     @Override
-    public void onEvent(byte[] record, long timestamp, WatermarkOutput output) {
+    public void onEvent(byte[] block, long timestamp, WatermarkOutput output) {
       lastEvent = activity.relativeTimeMillis();
-      long time = PackedIn.longAt(record, PackedIn.EVENT_TIME);
-      if (time > largest && time >= lowest && time < highest && time <= wallClock.getAsLong() + AHEAD) {
-        boolean mayFire = largest == Long.MIN_VALUE || dueHour(time) != dueHour(largest);
-        largest = time;
-        if (mayFire) {
-          output.emitWatermark(new Watermark(ofEvents()));
+      long bound = Math.min(highest, wallClock.getAsLong() + AHEAD + 1);
+      long before = largest;
+      for (int at = 0; at < block.length; at = PackedIn.next(block, at)) {
+        long time = PackedIn.longAt(block, at + PackedIn.EVENT_TIME);
+        if (time > largest && time >= lowest && time < bound) {
+          largest = time;
         }
+      }
+      if (largest != before && (before == Long.MIN_VALUE || dueHour(largest) != dueHour(before))) {
+        output.emitWatermark(new Watermark(ofEvents()));
       }
     }
 

@@ -13,7 +13,7 @@ import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.common.header.Header;
 
 /**
- * Kafka record to {@link PackedIn}. It never refuses a record: whatever is wrong with it is for the kernel to say, as a dead letter.
+ * Kafka record to {@link PackedIn}, alone or within a block. It never refuses a record: whatever is wrong with it is for the kernel to say, as a dead letter.
  *
  * <p>Of the value it reads only what the exchange and the watermark need, the first three fields that all events share: customer_id
  * (where the Kafka key is null), event_id (skipped) and event_time. The kernel reads and judges all of it again.
@@ -49,47 +49,80 @@ public final class PackedDeserializer implements KafkaRecordDeserializationSchem
 
   @Override
   public void deserialize(ConsumerRecord<byte[], byte[]> record, Collector<byte[]> out) {
-    byte[] value = record.value() == null ? EMPTY : record.value();
-    out.collect(pack(topicIndex(record.topic()), record.partition(), record.offset(), record.timestamp(),
-        created(record.headers().lastHeader(CREATED_HEADER)), record.key(), value));
+    byte[] packed = new byte[size(record)];
+    pack(record, packed, 0);
+    out.collect(packed);
+  }
+
+  /** Bytes of the packed record. */
+  int size(ConsumerRecord<byte[], byte[]> record) {
+    int value = record.value() == null ? 0 : record.value().length;
+    int key = record.key() == null ? derivedKey(value(record)).length() : record.key().length;
+    return PackedIn.HEADER + key + (value > MAX_VALUE ? MAX_VALUE + PackedIn.TRAILER : value);
+  }
+
+  /** Packs the record at {@code b[at:]}, where there is room for its size. */
+  void pack(ConsumerRecord<byte[], byte[]> record, byte[] b, int at) {
+    long created = created(record.headers().lastHeader(CREATED_HEADER));
+    int topic = topicIndex(record.topic());
+    pack(topic, record.partition(), record.offset(), record.timestamp(), created, record.key(), value(record), b, at);
+  }
+
+  /** The subtask of a keyed operator that this record is for. */
+  int subtask(ConsumerRecord<byte[], byte[]> record, int maxParallelism, int parallelism) {
+    byte[] key = record.key();
+    Span span = key == null ? derivedKey(value(record)) : new Span(0, key.length);
+    int end = span.from + Math.min(span.length(), PackedIn.MAX_STATE_KEY);
+    return PackedBlock.subtask(key == null ? value(record) : key, span.from, end, maxParallelism, parallelism);
+  }
+
+  private static byte[] value(ConsumerRecord<byte[], byte[]> record) {
+    return record.value() == null ? EMPTY : record.value();
+  }
+
+  private record Span(int from, int to) {
+    int length() {
+      return to - from;
+    }
+  }
+
+  /** Where customer_id stands in the value, which is the key of a record without one. */
+  private static Span derivedKey(byte[] value) {
+    long span = stringAt(value, bodyStart(value));
+    return span < 0 ? new Span(0, 0) : new Span((int) (span >>> 32), (int) span);
   }
 
   /** The packed record; a null key is derived from the value. */
   static byte[] pack(int topic, int partition, long offset, long timestamp, long createdMs, byte[] key, byte[] value) {
-    int flags = 0;
-    int body = bodyStart(value);
-    int keyFrom = 0;
-    byte[] keyBytes = key;
-    int keyLength = key == null ? 0 : key.length;
-    if (key == null) {
-      flags |= PackedIn.FLAG_DERIVED_KEY;
-      keyBytes = value;
-      long span = stringAt(value, body);
-      if (span >= 0) {
-        keyFrom = (int) (span >>> 32);
-        keyLength = (int) span - keyFrom;
-      }
-    }
-    int valueLength = Math.min(value.length, MAX_VALUE);
+    ConsumerRecord<byte[], byte[]> sized = new ConsumerRecord<>("", partition, offset, key, value);
+    byte[] b = new byte[new PackedDeserializer(List.of("")).size(sized)];
+    pack(topic, partition, offset, timestamp, createdMs, key, value, b, 0);
+    return b;
+  }
+
+  private static void pack(int topic, int partition, long offset, long timestamp, long createdMs, byte[] key, byte[] value, byte[] b, int at) {
+    Span span = key == null ? derivedKey(value) : new Span(0, key.length);
     boolean oversized = value.length > MAX_VALUE;
-    int end = PackedIn.HEADER + keyLength + valueLength;
-    byte[] b = new byte[oversized ? end + PackedIn.TRAILER : end];
-    b[0] = (byte) (oversized ? flags | PackedIn.FLAG_OVERSIZED : flags);
-    b[PackedIn.TOPIC] = (byte) topic;
-    PackedIn.INT.set(b, PackedIn.PARTITION, partition);
-    PackedIn.LONG.set(b, PackedIn.OFFSET, offset);
-    PackedIn.LONG.set(b, PackedIn.TIMESTAMP, timestamp);
-    PackedIn.LONG.set(b, PackedIn.CREATED_MS, createdMs);
-    PackedIn.LONG.set(b, PackedIn.EVENT_TIME, eventTime(value, body));
-    PackedIn.INT.set(b, PackedIn.KEY_LENGTH, keyLength);
-    PackedIn.INT.set(b, PackedIn.VALUE_LENGTH, valueLength);
-    System.arraycopy(keyBytes == null ? EMPTY : keyBytes, keyFrom, b, PackedIn.HEADER, keyLength);
-    System.arraycopy(value, 0, b, PackedIn.HEADER + keyLength, valueLength);
+    int valueLength = Math.min(value.length, MAX_VALUE);
+    b[at] = (byte) ((key == null ? PackedIn.FLAG_DERIVED_KEY : 0) | (oversized ? PackedIn.FLAG_OVERSIZED : 0));
+    b[at + PackedIn.TOPIC] = (byte) topic;
+    b[at + 2] = 0; // a block's bytes are used again
+    b[at + 3] = 0;
+    PackedIn.INT.set(b, at + PackedIn.PARTITION, partition);
+    PackedIn.LONG.set(b, at + PackedIn.OFFSET, offset);
+    PackedIn.LONG.set(b, at + PackedIn.TIMESTAMP, timestamp);
+    PackedIn.LONG.set(b, at + PackedIn.CREATED_MS, createdMs);
+    PackedIn.LONG.set(b, at + PackedIn.EVENT_TIME, eventTime(value, bodyStart(value)));
+    PackedIn.INT.set(b, at + PackedIn.KEY_LENGTH, span.length());
+    PackedIn.INT.set(b, at + PackedIn.VALUE_LENGTH, valueLength);
+    int end = at + PackedIn.HEADER + span.length();
+    System.arraycopy(key == null ? value : key, span.from, b, at + PackedIn.HEADER, span.length());
+    System.arraycopy(value, 0, b, end, valueLength);
     if (oversized) {
+      end += valueLength;
       PackedIn.LONG.set(b, end, (long) value.length);
       System.arraycopy(sha256(value), 0, b, end + 8, 32);
     }
-    return b;
   }
 
   /** Where the Avro body begins: behind C3 01 and 8 bytes (single-object) or 0 and 4 bytes (Confluent); -1 for any other framing. */

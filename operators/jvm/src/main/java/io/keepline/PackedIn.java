@@ -6,10 +6,11 @@ import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 
 /**
- * One source record as one byte array: what travels from the Kafka source through keyBy to the operator.
+ * A packed source record, and a block of them: what travels from the Kafka source through keyBy to the operator.
  *
- * <p>A fixed header of 48 bytes (little-endian) and then the key and the value as received. One array costs the exchange one copy, and
- * the operator hands it to Python as it is. {@code schemas/packed.py} is the same layout in Python.
+ * <p>A fixed header of 48 bytes (little-endian) and then the key and the value as received; the operator hands them to Python as they are. A
+ * block is one record behind another, all for the same subtask; as one stream element it costs the source's thread and the exchange once and
+ * not for each record. A single record is a block too. {@code schemas/packed.py} is the same layout in Python.
  *
  * <pre>
  *  0 u8  flags: bit 0 the value was cut (oversized) and a trailer follows it; bit 1 the key was null and derived from customer_id;
@@ -51,9 +52,23 @@ public final class PackedIn {
     return (long) LONG.get(record, at);
   }
 
-  /** Length of the part of the key that addresses keyed state. */
-  public static int stateKeyLength(byte[] record) {
-    return Math.min(intAt(record, KEY_LENGTH), MAX_STATE_KEY);
+  /** Where the record behind the one at {@code at} begins. Refuses lengths that lead nowhere. */
+  public static int next(byte[] block, int at) {
+    long end = -1;
+    if (at + HEADER <= block.length) {
+      int key = intAt(block, at + KEY_LENGTH);
+      int value = intAt(block, at + VALUE_LENGTH);
+      end = key < 0 || value < 0 ? -1 : (long) at + HEADER + key + value + ((block[at] & FLAG_OVERSIZED) != 0 ? TRAILER : 0);
+    }
+    if (end < 0 || end > block.length) {
+      throw new IllegalStateException("no packed record at " + at + " of a block of " + block.length + " bytes");
+    }
+    return (int) end;
+  }
+
+  /** Length of the part of the key that addresses keyed state, of the record at {@code at}. */
+  static int stateKeyLength(byte[] block, int at) {
+    return Math.min(intAt(block, at + KEY_LENGTH), MAX_STATE_KEY);
   }
 
   /** The record that stands for a fired timer of this key. */
@@ -66,8 +81,8 @@ public final class PackedIn {
     return record;
   }
 
-  /** The key of keyed state. ISO-8859-1 maps bytes to characters one to one, so that any key survives. */
-  public static String stateKey(byte[] record) {
-    return new String(record, HEADER, stateKeyLength(record), StandardCharsets.ISO_8859_1);
+  /** The key of keyed state of a block's first record. ISO-8859-1 maps bytes to characters one to one, so that any key survives. */
+  public static String stateKey(byte[] block) {
+    return new String(block, HEADER, stateKeyLength(block, 0), StandardCharsets.ISO_8859_1);
   }
 }
