@@ -1,7 +1,6 @@
 package io.keepline;
 
 import java.nio.charset.StandardCharsets;
-import java.util.Arrays;
 import org.apache.flink.api.common.state.ValueState;
 import org.apache.flink.api.common.state.ValueStateDescriptor;
 import org.apache.flink.api.common.typeinfo.PrimitiveArrayTypeInfo;
@@ -80,6 +79,7 @@ public final class CustomerOperator extends AbstractEmbeddedPythonFunctionOperat
   private transient OperatorStats stats;
   private transient byte[] empty;
   private transient byte[] scratch;
+  private transient byte[] packed;
   private transient WriteBackPace pace;
   private transient long barrierArrived;
   private transient int batchNumber;
@@ -142,6 +142,7 @@ public final class CustomerOperator extends AbstractEmbeddedPythonFunctionOperat
     kernel = new PythonKernel(interpreter, module, spec);
     empty = new byte[kernel.stateSize];
     scratch = new byte[kernel.stateSize];
+    packed = new byte[PackedState.room(kernel.stateSize)];
     pace = new WriteBackPace();
     slab = new Slab(capacity == 0 ? room() : capacity, kernel.stateSize);
     batch = new Batch(batchSize, eventBytes, outBytes);
@@ -222,9 +223,8 @@ public final class CustomerOperator extends AbstractEmbeddedPythonFunctionOperat
         }
         slab.unbind(slot);
       }
-      byte[] key = Arrays.copyOfRange(b, from, to);
-      slab.bind(slot, key, hash);
-      setKey(key);
+      slab.bind(slot, b, from, to, hash);
+      setCurrentKey(slab.name(slot));
       slab.load(slot, current(states.value()));
     }
     slab.use(slot, batchNumber);
@@ -246,10 +246,6 @@ public final class CustomerOperator extends AbstractEmbeddedPythonFunctionOperat
     } catch (IllegalStateException broken) {
       throw new SuppressRestartsException(broken);
     }
-  }
-
-  private void setKey(byte[] key) {
-    setCurrentKey(new String(key, StandardCharsets.ISO_8859_1));
   }
 
   /** Runs the pending batch, in as many runs as its output needs, and emits. */
@@ -323,7 +319,7 @@ public final class CustomerOperator extends AbstractEmbeddedPythonFunctionOperat
       }
     }
     for (int i = 0, n = batch.timers(); i < n; i++) {
-      setKey(slab.key(batch.timerSlot(i)));
+      setCurrentKey(slab.name(batch.timerSlot(i)));
       timers.registerEventTimeTimer(VoidNamespace.INSTANCE, batch.timerAt(i));
     }
     if (batch.framesBytes() > 0) {
@@ -344,12 +340,12 @@ public final class CustomerOperator extends AbstractEmbeddedPythonFunctionOperat
   }
 
   private void writeBack(int slot) throws Exception {
-    setKey(slab.key(slot));
+    setCurrentKey(slab.name(slot));
     if (slab.empty(slot)) {
       states.clear();
     } else {
       slab.read(slot, scratch);
-      states.update(PackedState.pack(scratch));
+      states.update(PackedState.pack(scratch, packed));
     }
     slab.markClean(slot);
     stats.wrote();

@@ -23,27 +23,34 @@ final class PackedState {
 
   /** A fresh array of a state whose length is a multiple of 8: Flink's heap backend keeps what it is given. */
   static byte[] pack(byte[] state) {
+    return pack(state, new byte[room(state.length)]);
+  }
+
+  /** How many bytes a packed state of this size may have, and one word more, which {@link #pack} may write behind it. */
+  static int room(int size) {
+    return MAP + 8 * ((size / 8 + 63) / 64) + size + 8;
+  }
+
+  /**
+   * As {@link #pack(byte[])}, with a buffer of {@link #room} bytes. Every word is written, and overwritten by the next where it is 0: a branch
+   * here would be guessed wrong too often.
+   */
+  static byte[] pack(byte[] state, byte[] buffer) {
     int map = (state.length / 8 + 63) / 64;
-    int used = 0;
-    for (int at = 0; at < state.length; at += 8) {
-      used += PackedIn.longAt(state, at) == 0 ? 0 : 1;
-    }
-    byte[] packed = new byte[MAP + 8 * (map + used)];
-    packed[2] = FORM;
-    PackedIn.INT.set(packed, 4, state.length);
     int to = MAP + 8 * map;
     for (int group = 0; group < map; group++) {
       long bits = 0;
       for (int at = 512 * group, end = Math.min(at + 512, state.length); at < end; at += 8) {
         long word = PackedIn.longAt(state, at);
-        if (word != 0) {
-          bits |= 1L << (at >> 3);
-          PackedIn.LONG.set(packed, to, word);
-          to += 8;
-        }
+        long kept = (word | -word) >>> 63;
+        bits |= kept << (at >> 3);
+        PackedIn.LONG.set(buffer, to, word);
+        to += (int) kept << 3;
       }
-      PackedIn.LONG.set(packed, MAP + 8 * group, bits);
+      PackedIn.LONG.set(buffer, MAP + 8 * group, bits);
     }
+    byte[] packed = Arrays.copyOf(buffer, to);
+    PackedIn.LONG.set(packed, 0, (long) state.length << 32 | FORM << 16);
     return packed;
   }
 

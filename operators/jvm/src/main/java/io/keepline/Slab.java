@@ -2,6 +2,7 @@ package io.keepline;
 
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 import org.apache.flink.core.memory.MemorySegment;
 import org.apache.flink.core.memory.MemorySegmentFactory;
@@ -10,7 +11,7 @@ import org.apache.flink.core.memory.MemorySegmentFactory;
  * The states of the resident keys: one off-heap block of {@code capacity} slots, and the tables that say which key sits where.
  *
  * <p>It does no I/O. Lookup is a chained hash table over raw key bytes (a hit allocates nothing); victims are picked by the clock
- * algorithm among the slots that the pending batch does not use; the dirty slots form a list, oldest first, linked through two arrays,
+ * algorithm among the slots that the pending batch does not use; the dirty slots form a list, oldest first, linked through their rows,
  * so that any slot leaves it in constant time. Used by one thread.
  *
  * <p>The block is memory that the system gives page by page when it is first touched, and slots are taken in order: a large capacity
@@ -25,19 +26,26 @@ final class Slab {
   private final int start;
   private final int mask;
   private final int[] heads;
-  private final int[] chain;
-  private final int[] hashes;
-  private final byte[][] keys;
+  private final String[] names;
 
-  private final int[] stamps;
-  private final boolean[] referenced;
+  // What an event asks of its slot lies in one line of the processor's cache: a row of 16 words.
+  private static final int ROW = 16;
+  private static final int HASH = 0;
+  private static final int CHAIN = 1;
+  private static final int STAMP = 2;
+  private static final int REFERENCED = 3;
+  private static final int NEWER = 4;
+  private static final int OLDER = 5;
+  private static final int LENGTH = 6;
+  private static final int KEY = 7;
+  /** Bytes of a key that its row holds, padded with zeros. */
+  private static final int KEY_BYTES = 4 * (ROW - KEY);
+  private final int[] rows;
   private int used;
   private int hand;
 
   private static final int CLEAN = -2;
   private static final int END = -1;
-  private final int[] newer;
-  private final int[] older;
   private int dirty;
   private int oldest = END;
   private int newest = END;
@@ -55,20 +63,17 @@ final class Slab {
     mask = table - 1;
     heads = new int[table];
     Arrays.fill(heads, END);
-    chain = new int[capacity];
-    hashes = new int[capacity];
-    keys = new byte[capacity][];
-    stamps = new int[capacity];
-    Arrays.fill(stamps, -1);
-    referenced = new boolean[capacity];
-    newer = new int[capacity];
-    Arrays.fill(newer, CLEAN);
-    older = new int[capacity];
+    names = new String[capacity];
+    rows = new int[ROW * capacity];
+    for (int slot = 0; slot < capacity; slot++) {
+      set(slot, STAMP, -1);
+      set(slot, NEWER, CLEAN);
+    }
   }
 
   /** The most states of this size that a block may hold. */
   static int most(int stateSize) {
-    return (Integer.MAX_VALUE - PAGE) / stateSize;
+    return (Integer.MAX_VALUE - PAGE) / Math.max(stateSize, ROW);
   }
 
   private static MemorySegment allocate(int bytes) {
@@ -112,10 +117,47 @@ final class Slab {
   /** Slot of the key {@code b[from:to]}, or -1 where it is not resident. */
   int find(byte[] b, int from, int to, int hash) {
     int s = heads[hash & mask];
-    while (s >= 0 && !(hashes[s] == hash && Arrays.equals(keys[s], 0, keys[s].length, b, from, to))) {
-      s = chain[s];
+    while (s >= 0 && !(get(s, HASH) == hash && has(s, b, from, to - from))) {
+      s = get(s, CHAIN);
     }
     return s;
+  }
+
+  private boolean has(int slot, byte[] b, int from, int length) {
+    if (get(slot, LENGTH) != length) {
+      return false;
+    }
+    for (int word = 0; 4 * word < Math.min(length, KEY_BYTES); word++) {
+      if (get(slot, KEY + word) != word(b, from + 4 * word, length - 4 * word)) {
+        return false;
+      }
+    }
+    for (int i = KEY_BYTES; i < length; i++) {
+      if (names[slot].charAt(i) != (b[from + i] & 255)) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  /** Four bytes of a key, of which {@code left} are left. */
+  private static int word(byte[] b, int at, int left) {
+    if (left >= 4) {
+      return PackedIn.intAt(b, at);
+    }
+    int word = 0;
+    for (int i = 0; i < left; i++) {
+      word |= (b[at + i] & 255) << 8 * i;
+    }
+    return word;
+  }
+
+  private int get(int slot, int field) {
+    return rows[ROW * slot + field];
+  }
+
+  private void set(int slot, int field, int value) {
+    rows[ROW * slot + field] = value;
   }
 
   /** A slot never used before, or -1 where all are taken. */
@@ -129,38 +171,44 @@ final class Slab {
       if (++hand == capacity) {
         hand = 0;
       }
-      if (stamps[hand] != batch) {
-        if (!referenced[hand]) {
+      if (get(hand, STAMP) != batch) {
+        if (get(hand, REFERENCED) == 0) {
           return hand;
         }
-        referenced[hand] = false;
+        set(hand, REFERENCED, 0);
       }
     }
   }
 
-  void bind(int slot, byte[] key, int hash) {
-    keys[slot] = key;
-    hashes[slot] = hash;
-    chain[slot] = heads[hash & mask];
+  void bind(int slot, byte[] b, int from, int to, int hash) {
+    int length = to - from;
+    names[slot] = new String(b, from, length, StandardCharsets.ISO_8859_1);
+    set(slot, LENGTH, length);
+    for (int word = 0; 4 * word < Math.min(length, KEY_BYTES); word++) {
+      set(slot, KEY + word, word(b, from + 4 * word, length - 4 * word));
+    }
+    set(slot, HASH, hash);
+    set(slot, CHAIN, heads[hash & mask]);
     heads[hash & mask] = slot;
   }
 
   void unbind(int slot) {
-    int i = hashes[slot] & mask;
+    int i = get(slot, HASH) & mask;
     if (heads[i] == slot) {
-      heads[i] = chain[slot];
+      heads[i] = get(slot, CHAIN);
     } else {
       int p = heads[i];
-      while (chain[p] != slot) {
-        p = chain[p];
+      while (get(p, CHAIN) != slot) {
+        p = get(p, CHAIN);
       }
-      chain[p] = chain[slot];
+      set(p, CHAIN, get(slot, CHAIN));
     }
-    keys[slot] = null;
+    names[slot] = null;
   }
 
-  byte[] key(int slot) {
-    return keys[slot];
+  /** The slot's key as Flink's keyed state has it: the same string each time, so that its hash is made once. */
+  String name(int slot) {
+    return names[slot];
   }
 
   int resident() {
@@ -169,8 +217,8 @@ final class Slab {
 
   /** The slot belongs to this batch: not to be evicted before the batch has run. */
   void use(int slot, int batch) {
-    stamps[slot] = batch;
-    referenced[slot] = true;
+    set(slot, STAMP, batch);
+    set(slot, REFERENCED, 1);
   }
 
   void load(int slot, byte[] state) {
@@ -192,39 +240,39 @@ final class Slab {
   }
 
   boolean isDirty(int slot) {
-    return newer[slot] != CLEAN;
+    return get(slot, NEWER) != CLEAN;
   }
 
   void markDirty(int slot) {
-    if (newer[slot] != CLEAN) {
+    if (isDirty(slot)) {
       return;
     }
-    newer[slot] = END;
-    older[slot] = newest;
+    set(slot, NEWER, END);
+    set(slot, OLDER, newest);
     dirty++;
     if (newest == END) {
       oldest = slot;
     } else {
-      newer[newest] = slot;
+      set(newest, NEWER, slot);
     }
     newest = slot;
   }
 
   void markClean(int slot) {
     dirty--;
-    int n = newer[slot];
-    int o = older[slot];
+    int n = get(slot, NEWER);
+    int o = get(slot, OLDER);
     if (n == END) {
       newest = o;
     } else {
-      older[n] = o;
+      set(n, OLDER, o);
     }
     if (o == END) {
       oldest = n;
     } else {
-      newer[o] = n;
+      set(o, NEWER, n);
     }
-    newer[slot] = CLEAN;
+    set(slot, NEWER, CLEAN);
   }
 
   /** The slot that has been dirty for longest, or -1 where none is. */

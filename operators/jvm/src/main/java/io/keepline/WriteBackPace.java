@@ -18,7 +18,7 @@ class WriteBackPace {
   private static final long MS = 1_000_000;
   private static final int REMEMBERED = 4;
   /** A barrier may take so long without anything written ahead. */
-  static final long SHORT = 10 * MS;
+  static final long SHORT = 30 * MS;
   /** Between two batches at most so long is spent on writing. */
   static final long SLICE = 8 * MS;
   /** How much later than expected a barrier may be before writing ahead ends. */
