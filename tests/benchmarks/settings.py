@@ -61,13 +61,17 @@ def _kafka(**values: object) -> tuple[str, ...]:
 BUFFERS = "execution.buffer-timeout.interval"
 DEBLOAT = "taskmanager.network.memory.buffer-debloat"
 GC = "env.java.opts.taskmanager"
+PAGES = "-XX:+UseTransparentHugePages"
 VALUES = {
     "buffers": Value("config", f"{BUFFERS}: 2 ms", "100 ms", LATENCY, Arm(_flink(BUFFERS, "100 ms")), Arm()),
     "buffers-1": Value("low-latency", f"{BUFFERS}: 1 ms", "2 ms", LATENCY, Arm(), Arm(_flink(BUFFERS, "1 ms"))),
+    "pages": Value("config", PAGES, "none", DRAIN, Arm((), {GC: "-XX:-UseTransparentHugePages"}), Arm()),
     "checkpoints": Value("low-latency", "checkpoint_interval: 200ms", "1s", LATENCY, Arm(), Arm(("--checkpoint-interval", "200ms"))),
     "fetch": Value("low-latency", "fetch.max.wait.ms: 2", "5", LATENCY, Arm(), Arm(_kafka(fetch_max_wait_ms=2))),
     "linger": Value("low-latency", "linger.ms: 0", "20", LATENCY, Arm(), Arm(_kafka(linger_ms=0))),
-    "pauses": Value("low-latency", "-XX:MaxGCPauseMillis=10", "200", LATENCY, Arm(), Arm((), {GC: "-XX:+UseG1GC -XX:MaxGCPauseMillis=10"})),
+    "pauses": Value(
+        "low-latency", "-XX:MaxGCPauseMillis=10", "200", LATENCY, Arm(), Arm((), {GC: f"{PAGES} -XX:+UseG1GC -XX:MaxGCPauseMillis=10"})
+    ),
     "debloat": Value(
         "low-latency", "buffer-debloat.enabled: true", "false", DRAIN, Arm(),
         Arm((), {f"{DEBLOAT}.enabled": "true", f"{DEBLOAT}.target": "100 ms"}),
@@ -79,7 +83,10 @@ VALUES = {
     ),
     "buffers-20": Value("throughput", f"{BUFFERS}: 20 ms", "2 ms", DRAIN, Arm(), Arm(_flink(BUFFERS, "20 ms"))),
     "segments": Value("throughput", "segment-size: 64kb", "32kb", DRAIN, Arm(), Arm((), {"taskmanager.memory.segment-size": "64kb"})),
-    "parallel": Value("throughput", "-XX:+UseParallelGC", "G1", DRAIN, Arm((), {GC: "-XX:+UseG1GC"}), Arm((), {GC: "-XX:+UseParallelGC"})),
+    "parallel": Value(
+        "throughput", "-XX:+UseParallelGC", "G1", DRAIN, Arm((), {GC: f"{PAGES} -XX:+UseG1GC"}),
+        Arm((), {GC: f"{PAGES} -XX:+UseParallelGC"}),
+    ),
     "emit": Value("throughput", "emit: delta", "every", DRAIN, Arm(("--emit", "every")), Arm(("--emit", "delta"))),
     "incremental": Value(
         "backfill", "checkpointing.incremental: true", "false", DRAIN, Arm(("--state-backend", "rocksdb")),
