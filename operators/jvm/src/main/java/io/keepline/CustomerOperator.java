@@ -402,6 +402,7 @@ public final class CustomerOperator extends AbstractEmbeddedPythonFunctionOperat
   public void prepareSnapshotPreBarrier(long checkpointId) throws Exception {
     barrierArrived = System.nanoTime();
     super.prepareSnapshotPreBarrier(checkpointId);
+    pace.found(slab.dirty());
     writeBackAll();
   }
 

@@ -12,6 +12,9 @@ import java.util.Arrays;
  * before the barrier as it will take, oldest first, after each batch in proportion to the time that is left: events go on slowly for a while
  * instead of standing still. A barrier that is late, perhaps behind events that had to wait for the writing, is waited for a little.
  *
+ * <p>Where states change again sooner than that, writing ahead only writes them twice. A barrier that still finds more than half of what was
+ * changed when the writing began says so, and writing ahead rests for some barriers before it is tried again.
+ *
  * <p>Only speed depends on it: at the barrier all that is left is written, whatever this has said. Times are nanoseconds of one clock.
  */
 class WriteBackPace {
@@ -24,6 +27,8 @@ class WriteBackPace {
   /** How much later than expected a barrier may be before writing ahead ends. */
   static final long GRACE = 500 * MS;
   private static final long FIRST_COST = 2000;
+  /** So many barriers writing ahead rests where it did not help. */
+  static final int REST = 15;
 
   private final long[] gaps = new long[REMEMBERED];
   private final long[] delays = new long[REMEMBERED];
@@ -34,6 +39,8 @@ class WriteBackPace {
   private long cost = FIRST_COST;
   private long called;
   private boolean begun;
+  private int before;
+  private int rest;
 
   /** A barrier has arrived at {@code now}, {@code delay} after its checkpoint was triggered, by the clocks of two machines perhaps. */
   void barrier(long now, long delay) {
@@ -49,6 +56,15 @@ class WriteBackPace {
     next = triggered + gap + Arrays.stream(delays, 0, known).min().getAsLong();
   }
 
+  /** A barrier has found {@code left} changed states. Called before {@link #barrier}. */
+  void found(int left) {
+    if (begun) {
+      rest = left > before / 2 ? REST : 0;
+    } else if (rest > 0) {
+      rest--;
+    }
+  }
+
   /** {@code states} have been written within {@code took}. */
   void wrote(int states, long took) {
     if (states > 0) {
@@ -62,10 +78,13 @@ class WriteBackPace {
     called = now;
     long all = dirty * cost;
     long left = next - now;
-    if (barriers < 2 || left > Math.min(2 * all, gap / 2) || left < -Math.min(GRACE, gap / 4) || !begun && all <= SHORT) {
+    if (barriers < 2 || left > Math.min(2 * all, gap / 2) || left < -Math.min(GRACE, gap / 4) || !begun && (all <= SHORT || rest > 0)) {
       return 0;
     }
-    begun = true;
+    if (!begun) {
+      begun = true;
+      before = dirty;
+    }
     double share = Math.min(1, since / (double) Math.max(left, SLICE));
     return (int) Math.min(Math.ceil(dirty * share), SLICE / cost + 1);
   }

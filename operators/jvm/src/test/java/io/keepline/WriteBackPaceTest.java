@@ -27,6 +27,7 @@ class WriteBackPaceTest {
       pace.wrote(due, due * COST);
       if (now >= barrier) {
         found.add(dirty);
+        pace.found(dirty);
         pace.wrote(dirty, dirty * COST);
         pace.barrier(now, now - barrier);
         now += dirty * COST;
@@ -48,6 +49,13 @@ class WriteBackPaceTest {
   void aSmallDirtySetIsLeftForTheBarrier() {
     List<Integer> dirty = dirtyAtBarriers(5000, 1000, 5000, 6);
     assertEquals(List.of(5000, 5000, 5000, 5000, 5000, 5000), dirty, "5 ms of writing is no pause worth a second write");
+  }
+
+  @Test
+  void statesThatChangeAgainAtOnceAreLeftForTheBarrier() {
+    List<Integer> dirty = dirtyAtBarriers(20_000, 1000, 40_000, 40);
+    long all = dirty.stream().filter(left -> left >= 39_999).count();
+    assertTrue(all >= 2 * WriteBackPace.REST && all < dirty.size(), "tried now and then, and found of no use: " + dirty);
   }
 
   @Test
