@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any, Self
 
@@ -12,6 +13,7 @@ from keepline.jobs.cluster.rest import FlinkRest
 from keepline.jobs.stack import ports
 from keepline.jobs.stack.process import Child, folder
 from keepline.operators.spec import CHANNELS
+from tests.benchmarks.stages import COUNTED, cpu_by_stage
 
 PARTITIONS = 2
 
@@ -67,6 +69,13 @@ class Job:
     def cpu(self) -> float:
         """CPU seconds so far, of all its processes."""
         return tree_cpu(self._child.pid)
+
+    def stages(self) -> Counter[str]:
+        """CPU seconds so far by stage, and the operator's own count of its thread's time, in seconds by the clock."""
+        job, vertex = self._customer()
+        names = ",".join(f"customer.keepline.{name}" for name in COUNTED)
+        told = self.rest.call(f"/jobs/{job}/vertices/{vertex}/subtasks/metrics?agg=sum&get={names}")
+        return cpu_by_stage(self._child.pid) + Counter({each["id"].split(".")[-1]: float(each["sum"]) / 1000 for each in told})
 
     def check(self) -> None:
         """Raises RuntimeError, with the end of the log, if the job is gone."""

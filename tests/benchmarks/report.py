@@ -20,6 +20,8 @@ METHOD = """### How it is measured
 - **Throughput** counts the steady part only: the input stands in Kafka before the job starts, the first third is warm-up. CPU is that of
   all the job's processes; the broker's is beside it. A run is void unless each event has exactly one committed score, bit for bit the one
   that the kernel gives without Flink.
+- **Where the time goes** counts each thread's CPU time in the steady part; a thread that ended before its end is not in it. The operator's
+  own counts are by the clock: they hold time in which other threads had the core.
 - **Latency** runs open loop: an event's latency counts from when it was due. Redis: to the acknowledgement of the write. Committed: to a
   consumer that reads committed records only, hence up to a checkpoint interval more. The warm-up does not count: a backlog of 800,000
   events, then half a minute at the same rate. How late the producer itself was is in the figures, and beside them.
@@ -95,6 +97,22 @@ def throughput(results: Sequence[dict[str, Any]]) -> Table:
     return Table("Whole job, Kafka to Kafka, exactly once", columns, rows)
 
 
+def stages(results: Sequence[dict[str, Any]]) -> Table:
+    """Where the CPU time goes."""
+    from tests.benchmarks.stages import COUNTED, REST, STAGES
+
+    runs = [r for r in results if r.get("stages_us")]
+    told = {
+        "python_ms_total": "kernel, with the call into Python",
+        "emit_ms_total": "its results taken: timers, frames",
+        "write_back_ms_total": "states written at barriers",
+        "write_ahead_ms_total": "states written ahead of them",
+    }
+    rows = [[name, *(_number(r["stages_us"].get(name, 0), 2) for r in runs)] for name in (*STAGES, REST)]
+    rows += [[f"operator's task, by the clock: {told[name]}", *(_number(r["stages_us"].get(name, 0), 2) for r in runs)] for name in COUNTED]
+    return Table("Where the time goes: CPU µs/event", ["", *(f"{r['customers']:,}, {r['checkpoint']}" for r in runs)], rows)
+
+
 def latency(results: Sequence[dict[str, Any]]) -> Table:
     """Both ends, in ms."""
     rows, shares = [], ("p50", "p90", "p99", "p99.9", "max")
@@ -138,7 +156,10 @@ def tables(results: dict[str, list[dict[str, Any]]]) -> list[Table]:
     """Those parts that were run."""
     makers = {"kernel": kernel, "files": files, "operator": operator, "throughput": throughput, "latency": latency, "recovery": recovery}
     makers["settings"] = settings
-    return [make(results[part]) for part, make in makers.items() if results.get(part)]
+    found = [make(results[part]) for part, make in makers.items() if results.get(part)]
+    if any(r.get("stages_us") for r in results.get("throughput", ())):
+        found.append(stages(results["throughput"]))
+    return found
 
 
 def show(found: Sequence[Table], machine: dict[str, str], least_width: int = 0) -> None:

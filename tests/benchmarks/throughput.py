@@ -17,6 +17,7 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from tests.benchmarks import events
 from tests.benchmarks.job import PARTITIONS, Job, tree_cpu
+from tests.benchmarks.stages import Stages
 
 SAMPLE_S = 0.25
 PATIENCE_S, START_S = 60.0, 180.0
@@ -106,7 +107,7 @@ def run(
     """One run; the topic holds events 0…n − 1 of the stream."""
     with Job(broker, name, topic, checkpoint=checkpoint, more=more) as job:
         progress, since, before = Progress(broker, job), time.monotonic(), -1
-        write_backs = [0.0]
+        write_backs, stages = [0.0], Stages()
         while True:
             out = progress.sample()
             if out >= n:
@@ -115,13 +116,14 @@ def run(
                 since, before = time.monotonic(), out
             if out > STEADY_FROM * n:
                 write_backs.append(job.write_back_ms())
+                stages.look(out, job.stages())
             job.check()
             if time.monotonic() - since > (PATIENCE_S if out else START_S):
                 msg = f"{name}: no more scores after {out} of {n}. The end of the log:\n{job.tail()}"
                 raise RuntimeError(msg)
             say(f"{stream.customers:,} customers, checkpoints each {checkpoint}: {out / n:.0%}")
             time.sleep(SAMPLE_S)
-        pause = {"write_back_ms": max(write_backs), "snapshot_ms": job.snapshot_ms()}
+        pause = {"write_back_ms": max(write_backs), "snapshot_ms": job.snapshot_ms(), "stages_us": stages.microseconds()}
         scores, seen = read_back(broker.bootstrap_servers, job.scores, n, say)
         found = progress.steady(n) | job.facts()
     why = verdict(scores, seen, expected)

@@ -1,0 +1,68 @@
+"""Where the CPU time of a run goes: by thread of the job's processes, and within the operator's thread by what the operator counts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+STAGES = {
+    "fetch: Kafka's client, records into blocks": ("Source Data Fet",),
+    "source's task: watermarks, keyBy, into buffers": ("Source: ",),
+    "operator's task: out of buffers, states found, kernel, states written, into buffers": ("customer",),
+    "sink's task: out of buffers, Kafka's client encodes and compresses": ("frames", "kafka-sink"),
+    "produce: requests, callbacks": ("kafka-producer",),
+    "checkpoints: states and timers to files": ("AsyncOperations",),
+    "the JVM compiles": ("C1 Compiler", "C2 Compiler", "Sweeper"),
+    "the JVM collects": ("GC Thread", "G1 ", "VM Thread", "ParGC"),
+}
+"""Stage → how the names of its threads begin, of which Linux keeps 15 characters."""
+REST = "all else: Flink's and Python's own threads"
+COUNTED = ("python_ms_total", "emit_ms_total", "write_back_ms_total", "write_ahead_ms_total")
+"""Metrics of the operator, in milliseconds by the clock."""
+
+
+def stage_of(thread: str) -> str:
+    """The stage of a thread's name."""
+    return next((stage for stage, names in STAGES.items() if thread.startswith(names)), REST)
+
+
+def cpu_by_stage(pid: int) -> Counter[str]:
+    """CPU seconds so far of a process and all below it, by stage. What a thread that has ended used is in none."""
+    found: Counter[str] = Counter()
+    try:
+        top = psutil.Process(pid)
+        processes = [top, *top.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return found
+    for process in processes:
+        try:
+            for thread in process.threads():
+                name = Path(f"/proc/{process.pid}/task/{thread.id}/comm").read_text().strip()
+                found[stage_of(name)] += thread.user_time + thread.system_time
+        except (psutil.NoSuchProcess, psutil.AccessDenied, OSError):
+            continue
+    return found
+
+
+@dataclass
+class Stages:
+    """Looks at the beginning and at the end of a run's steady part."""
+
+    first: tuple[int, Counter[str]] | None = None
+    last: tuple[int, Counter[str]] = field(default_factory=lambda: (0, Counter()))
+
+    def look(self, events: int, now: Counter[str]) -> None:
+        """What there is after so many events."""
+        if self.first is None:
+            self.first = (events, now)
+        self.last = (events, now)
+
+    def microseconds(self) -> dict[str, float]:
+        """Per event, between the two."""
+        if self.first is None or self.last[0] <= self.first[0]:
+            return {}
+        (n0, before), (n1, after) = self.first, self.last
+        return {name: (after[name] - before[name]) / (n1 - n0) * 1e6 for name in after}
