@@ -65,7 +65,7 @@ PAGES = "-XX:+UseTransparentHugePages"
 VALUES = {
     "buffers": Value("config", f"{BUFFERS}: 2 ms", "100 ms", LATENCY, Arm(_flink(BUFFERS, "100 ms")), Arm()),
     "buffers-1": Value("low-latency", f"{BUFFERS}: 1 ms", "2 ms", LATENCY, Arm(), Arm(_flink(BUFFERS, "1 ms"))),
-    "pages": Value("config", PAGES, "none", DRAIN, Arm((), {GC: "-XX:-UseTransparentHugePages"}), Arm()),
+    "pages": Value("config", f"{GC}: {PAGES}", "none", DRAIN, Arm((), {GC: "-XX:-UseTransparentHugePages"}), Arm()),
     "checkpoints": Value("low-latency", "checkpoint_interval: 200ms", "1s", LATENCY, Arm(), Arm(("--checkpoint-interval", "200ms"))),
     "fetch": Value("low-latency", "fetch.max.wait.ms: 2", "5", LATENCY, Arm(), Arm(_kafka(fetch_max_wait_ms=2))),
     "linger": Value("low-latency", "linger.ms: 0", "20", LATENCY, Arm(), Arm(_kafka(linger_ms=0))),
