@@ -2,7 +2,8 @@
 
 PACKED_IN, one source record on its way to the operator (48 bytes, key, value, and a trailer if the value was cut):
 
-     0 u8 flags (1 oversized, 2 the Kafka key was null, 4 a fired timer: key only)   1 u8 topic index   2 u16 0   4 i32 partition
+     0 u8 flags (1 oversized, 2 the Kafka key was null, 4 a fired timer: key only, 8 further blocks of the same
+             piece of a poll follow: set by the source alone)   1 u8 topic index   2 u16 0   4 i32 partition
      8 i64 offset
     16 i64 Kafka timestamp   24 i64 created_ms (0 none)   32 i64 event_time (NO_TIME if unreadable)   40 i32 key length
     44 i32 value length      48 key, value [, i64 length of the whole value, 32 bytes of its SHA-256]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import random
+import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -122,10 +123,25 @@ def test_a_slow_redis_gets_everything_in_the_end(environment, redis_server, name
     assert int(redis.hget(f"{name}-meter:0", "refused") or 0) == 0
 
 
+BUS = 10_000
+"""So far above its port a node talks with the others."""
+
+
+def unused(port: int) -> bool:
+    """Whether a server could take this port now."""
+    with socket.socket() as trial:
+        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            trial.bind((ports.HOST, port))
+        except OSError:
+            return False
+    return True
+
+
 @pytest.fixture
 def cluster(tmp_path: Path) -> Iterator[str]:
     """A Redis cluster of one node, which refuses a call whose keys lie in different slots."""
-    port = next(free for free in (ports.free_ports(1)[0] for _ in range(1000)) if free < 55_000)  # its bus is 10,000 above
+    port = next(free for free in (ports.free_ports(1)[0] for _ in range(1000)) if free < 55_000 and unused(free + BUS))
     options = ["--port", str(port), "--bind", ports.HOST, "--dir", str(tmp_path), "--save", "", "--cluster-enabled", "yes"]
     child = Child("Redis", [program(), *options], tmp_path / "redis.log")
     try:

@@ -13,7 +13,8 @@ import org.apache.kafka.clients.consumer.ConsumerRecord;
  *
  * <p>Records of one partition go into one block for each subtask that they are for, and these blocks into one {@link Fetched}, whose offset is
  * that of its last record. The source's thread emits all of a Fetched before a barrier, or none: so the offset in a checkpoint is
- * always behind everything that was emitted and in front of everything that was not.
+ * always behind everything that was emitted and in front of everything that was not. All but the last of its blocks say that more follow
+ * ({@link PackedIn#FLAG_MORE}): a watermark between them would overtake older records.
  */
 final class BlockPacker {
   /** A Fetched that has as many bytes is complete: about one network buffer. */
@@ -83,6 +84,9 @@ final class BlockPacker {
       if (block.size() > 0) {
         full.add(block.take());
       }
+    }
+    for (byte[] block : full.subList(0, full.size() - 1)) {
+      block[0] |= PackedIn.FLAG_MORE;
     }
     return full;
   }

@@ -18,7 +18,8 @@ import org.apache.flink.util.clock.RelativeClock;
  * <p>Times that no customer can have had do not count: unreadable ones, those outside the configured bounds, and those more than 24 h
  * ahead of the wall clock. Otherwise one bad record would end all windows.
  *
- * <p>A watermark goes out at once when a timer may fire (they stand at an hour + B), and periodically.
+ * <p>A watermark goes out at once when a timer may fire (they stand at an hour + B), and periodically. It never goes out between the blocks of
+ * one piece of a poll, which lie side by side in time.
  *
  * <p><b>Silence.</b> A split without events for {@code idleMs} is not marked idle; it follows the wall clock less the bound, but never
  * passes a split of the same subtask that still has events. So a quiet split holds nobody up, and when all are quiet event time goes on with the
@@ -75,6 +76,7 @@ public final class EventTimeWatermarks implements WatermarkStrategy<byte[]> {
     private final RelativeClock activity;
     private final LongSupplier wallClock;
     private long largest = Long.MIN_VALUE;
+    private long before = Long.MIN_VALUE;
     private long lastEvent;
 
     Generator(RelativeClock activity, LongSupplier wallClock) {
@@ -87,16 +89,19 @@ public final class EventTimeWatermarks implements WatermarkStrategy<byte[]> {
     public void onEvent(byte[] block, long timestamp, WatermarkOutput output) {
       lastEvent = activity.relativeTimeMillis();
       long bound = Math.min(highest, wallClock.getAsLong() + AHEAD + 1);
-      long before = largest;
       for (int at = 0; at < block.length; at = PackedIn.next(block, at)) {
         long time = PackedIn.longAt(block, at + PackedIn.EVENT_TIME);
         if (time > largest && time >= lowest && time < bound) {
           largest = time;
         }
       }
+      if ((block[0] & PackedIn.FLAG_MORE) != 0) {
+        return;
+      }
       if (largest != before && (before == Long.MIN_VALUE || dueHour(largest) != dueHour(before))) {
         output.emitWatermark(new Watermark(ofEvents()));
       }
+      before = largest;
     }
 
     /** Timers stand at an hour + B and fire at the watermark time − B − 1: this changes where the next one may fire. */

@@ -14,7 +14,7 @@ import java.nio.charset.StandardCharsets;
  *
  * <pre>
  *  0 u8  flags: bit 0 the value was cut (oversized) and a trailer follows it; bit 1 the key was null and derived from customer_id;
- *       bit 2 a fired timer: key only (made by the operator)
+ *       bit 2 a fired timer: key only (made by the operator); bit 3, of a block's first record: blocks of the same piece of a poll follow
  *  1 u8  topic index, in the source's list of topics      2 u16 0
  *  4 i32 partition      8 i64 offset      16 i64 Kafka timestamp      24 i64 created_ms header (0: none)
  * 32 i64 event time (Long.MIN_VALUE: unreadable)          40 i32 key length     44 i32 value length     48 key, value
@@ -25,6 +25,8 @@ public final class PackedIn {
   public static final int FLAG_OVERSIZED = 1;
   public static final int FLAG_DERIVED_KEY = 2;
   public static final int FLAG_TICK = 4;
+  /** What follows may be older than this block's newest record: no watermark yet. */
+  public static final int FLAG_MORE = 8;
   public static final int TOPIC = 1;
   public static final int PARTITION = 4;
   public static final int OFFSET = 8;

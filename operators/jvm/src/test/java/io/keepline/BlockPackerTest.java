@@ -94,6 +94,9 @@ class BlockPackerTest {
       List<byte[]> blocks = ((BlockPacker.Fetched) each).blocks;
       assertEquals(bySubtask.size(), blocks.size());
       for (byte[] block : blocks) {
+        boolean last = block == blocks.get(blocks.size() - 1);
+        assertEquals(last ? 0 : PackedIn.FLAG_MORE, block[0] & PackedIn.FLAG_MORE);
+        block[0] &= ~PackedIn.FLAG_MORE;
         int subtask = KeyGroupRangeAssignment.assignKeyToParallelOperator(PackedIn.stateKey(block), MAX_PARALLELISM, parallelism);
         int at = 0;
         for (byte[] alone : bySubtask.remove(subtask)) {

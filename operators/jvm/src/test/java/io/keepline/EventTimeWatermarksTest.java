@@ -81,6 +81,17 @@ class EventTimeWatermarksTest {
   }
 
   @Test
+  void noneGoesOutBetweenTheBlocksOfAPiece() {
+    EventTimeWatermarks.Generator g = strategy(0).generator(clock, () -> WALL);
+    byte[] first = at(500 * HOUR);
+    first[0] |= PackedIn.FLAG_MORE;
+    g.onEvent(first, 0, output);
+    assertEquals(List.of(), drain());
+    g.onEvent(at(490 * HOUR), 0, output);
+    assertEquals(List.of(499 * HOUR - 1), drain());
+  }
+
+  @Test
   void timesThatCannotBeDoNotCount() {
     EventTimeWatermarks.Generator g = strategy(0).generator(clock, () -> WALL);
     for (long time : new long[] {Long.MIN_VALUE, -1, LOW - 1, HIGH, Long.MAX_VALUE, WALL + 24 * HOUR + 1}) {
