@@ -19,7 +19,6 @@ import org.apache.flink.connector.base.source.reader.splitreader.SplitReader;
 import org.apache.flink.connector.base.source.reader.synchronization.FutureCompletingBlockingQueue;
 import org.apache.flink.connector.kafka.source.KafkaSource;
 import org.apache.flink.connector.kafka.source.enumerator.KafkaSourceEnumState;
-import org.apache.flink.connector.kafka.source.metrics.KafkaSourceReaderMetrics;
 import org.apache.flink.connector.kafka.source.reader.KafkaRecordEmitter;
 import org.apache.flink.connector.kafka.source.reader.KafkaSourceReader;
 import org.apache.flink.connector.kafka.source.reader.deserializer.KafkaRecordDeserializationSchema;
@@ -63,7 +62,7 @@ public final class BlockSource
   public SourceReader<byte[], KafkaPartitionSplit> createReader(SourceReaderContext context) {
     NativeLz4.load();
     FutureCompletingBlockingQueue<RecordsWithSplitIds<ConsumerRecord<byte[], byte[]>>> queue = new FutureCompletingBlockingQueue<>();
-    KafkaSourceReaderMetrics metrics = new KafkaSourceReaderMetrics(context.metricGroup());
+    BlockReader.Offsets metrics = new BlockReader.Offsets(context.metricGroup());
     Supplier<SplitReader<ConsumerRecord<byte[], byte[]>, KafkaPartitionSplit>> reader =
         () -> new BlockReader(client, context, metrics, new BlockPacker(packer, maxParallelism, context.currentParallelism()));
     Configuration settings = new Configuration();
