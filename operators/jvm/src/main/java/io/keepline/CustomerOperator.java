@@ -355,7 +355,7 @@ public final class CustomerOperator extends AbstractEmbeddedPythonFunctionOperat
   private void writeBackAll() throws Exception {
     long started = System.nanoTime();
     int states = slab.dirty();
-    writeOldest(states);
+    writeNext(states);
     long ended = System.nanoTime();
     pace.wrote(states, ended - started);
     stats.wroteBack(ended - started);
@@ -366,16 +366,16 @@ public final class CustomerOperator extends AbstractEmbeddedPythonFunctionOperat
     long started = System.nanoTime();
     int due = Math.min(slab.dirty(), pace.due(started, slab.dirty()));
     if (due > 0) {
-      writeOldest(due);
+      writeNext(due);
       long took = System.nanoTime() - started;
       pace.wrote(due, took);
       stats.wroteAhead(due, took);
     }
   }
 
-  private void writeOldest(int states) throws Exception {
+  private void writeNext(int states) throws Exception {
     for (int i = 0; i < states; i++) {
-      writeBack(slab.oldestDirty());
+      writeBack(slab.nextDirty());
     }
   }
 

@@ -9,7 +9,7 @@ import java.util.Arrays;
  * interval behind the last trigger, and as much later as the quickest of the last few barriers took to arrive. The interval is the shortest of
  * the last few, but for those that a savepoint in between has cut. The time that all changed states will take is their number times what one has taken of
  * late. Where that is short, nothing is written ahead: a state that changes again would be written twice. Else writing begins twice as long
- * before the barrier as it will take, oldest first, after each batch in proportion to the time that is left: events go on slowly for a while
+ * before the barrier as it will take, after each batch in proportion to the time that is left: events go on slowly for a while
  * instead of standing still. A barrier that is late, perhaps behind events that had to wait for the writing, is waited for a little.
  *
  * <p>Where states change again sooner than that, writing ahead only writes them twice. A barrier that still finds more than half of what was
