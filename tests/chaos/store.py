@@ -26,21 +26,15 @@ class Store:
         self._ballast = folder / "ballast"
 
     def fill(self) -> str:
-        """No more room; says what a writer is told."""
-        if self.kind == "a tmpfs":
-            try:
-                with self._ballast.open("ab", buffering=0) as file:
-                    while True:
-                        file.write(bytes(1 << 16))
-            except OSError:
-                pass
-        else:
+        """No more room for now, until somebody deletes something; says what a writer is told."""
+        if self.kind != "a tmpfs":
             for folder in (self.folder, *(path for path in self.folder.rglob("*") if path.is_dir())):
                 folder.chmod(0o500)
         try:
-            (self.folder / "trial").write_bytes(bytes(1 << 16))
+            with self._ballast.open("ab", buffering=0) as file:
+                for _ in range(MEGABYTES << 5):
+                    file.write(bytes(1 << 16))
         except OSError as error:
-            (self.folder / "trial").unlink(missing_ok=True)
             return str(error.strerror)
         raise AssertionError(f"{self.folder} still takes writes: this user may write what is read-only, and may not mount")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from random import Random
 
 from tests.chaos.fault import Fault
@@ -12,11 +13,19 @@ from tests.whole.support import wait
 def folder_full(world: World, draw: Random) -> str:
     """No checkpoint, so nothing is committed; after some failed ones the job restarts. With room again it goes on."""
     job, failed, completed = world.job, world.counts()["failed"], 0
-    said = world.store.fill()
+
+    def still_full(seconds: float) -> str:
+        """Whatever an older checkpoint leaves behind is taken too."""
+        end = time.monotonic() + seconds
+        while (said := world.store.fill()) and time.monotonic() < end:
+            away(0.05)
+        return said
+
+    said = still_full(0)
     try:
-        wait("a checkpoint fails", lambda: (world.quietly(world.counts) or {}).get("failed", 0) > failed, PATIENCE)
+        wait("a checkpoint fails", lambda: still_full(0.2) and (world.quietly(world.counts) or {}).get("failed", 0) > failed, PATIENCE)
         completed = world.counts()["completed"]
-        away(draw.uniform(2, 8))
+        still_full(draw.uniform(2, 8))
         assert world.counts()["completed"] <= completed + 1, "checkpoints were completed without room for them"
         failed = world.counts()["failed"] - failed
     finally:

@@ -80,8 +80,8 @@ def partition_added(world: World, draw: Random) -> str:
     before, topic = world.feed.partitions, f"{NAME}.in"
     away(draw.uniform(0, 2))
     world.drain()
-    for future in AdminClient(world.kafka.admin).create_partitions([NewPartitions(topic, before + 1)]).values():
-        future.result()
+    admin = AdminClient(world.kafka.admin)  # it has to outlive its future
+    admin.create_partitions([NewPartitions(topic, before + 1)])[topic].result()
     world.feed.crowd.partitions = before + 1
     world.feed.start()
     wait("the new partition is read", lambda: world.has_read(before), PATIENCE)
