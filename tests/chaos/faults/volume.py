@@ -76,15 +76,20 @@ def idle_partition(world: World, draw: Random) -> str:
 
 
 def partition_added(world: World, draw: Random) -> str:
-    """Producers pause until the job has read what there is: then no customer's older records are behind in another partition."""
+    """Producers pause until the job has read what there is: then no customer's older records are behind in another partition.
+
+    And until the job reads the new partition too: a second here is half a day of event time, which would go on without it.
+    """
     before, topic = world.feed.partitions, f"{NAME}.in"
     away(draw.uniform(0, 2))
     world.drain()
     admin = AdminClient(world.kafka.admin)  # it has to outlive its future
     admin.create_partitions([NewPartitions(topic, before + 1)])[topic].result()
+    first = {"type": "Message", "customer_id": f"clock-{before}", "event_id": f"first-{before}", "event_time": world.feed.begin}
+    world.feed.add([sent(first, before + 1, partition=before)])
+    wait("the new partition is read", lambda: world.has_read(before), PATIENCE)
     world.feed.crowd.partitions = before + 1
     world.feed.start()
-    wait("the new partition is read", lambda: world.has_read(before), PATIENCE)
     return f"{before} → {before + 1} partitions; the new one is read"
 
 
