@@ -35,17 +35,18 @@ class Committed:
         self.outputs: dict[str, dict[str, list[Record]]] = {channel: defaultdict(list) for channel in CHANNELS}
 
     def read(self, seconds: float = 60) -> Outputs:
-        """Up to the end that every partition has now for committed readers."""
+        """Up to the end that every partition has now for committed readers. AssertionError where nothing has come for so many seconds."""
         consumer, left = _consumer(self._kafka), set(self._next)
-        deadline = time.monotonic() + seconds
+        came = time.monotonic()
         try:
             consumer.assign([TopicPartition(topic, number, at) for (topic, number), at in self._next.items()])
             while left:
-                assert time.monotonic() < deadline, f"no end of {sorted(left)} within {seconds:.0f} s"
+                assert time.monotonic() < came + seconds, f"no end of {sorted(left)}, and nothing came for {seconds:.0f} s"
                 for message in consumer.consume(1000, 0.2):
                     trouble, place = message.error(), (message.topic(), message.partition())
                     if trouble is None:
                         self._take(message)
+                        came = time.monotonic()
                         self._next[place] = message.offset() + 1
                     elif trouble.code() == KafkaError._PARTITION_EOF:
                         left.discard(place)
