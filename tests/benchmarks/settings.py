@@ -27,6 +27,7 @@ PARTITIONS, CUSTOMERS = 2, 20_000
 LATENCY, DRAIN = "latency", "drain"
 RATE, WARM_S, SECONDS = 2_000, 6.0, 8.0
 PATIENCE_S = 120.0
+TAKEN = "customer.keepline.entries_total"
 SHOWN = {LATENCY: ("written p50", "written p99", "committed p50"), DRAIN: ("events/s", "CPU µs/event", "checkpoint ms")}
 
 
@@ -114,7 +115,8 @@ class Bench:
     def _cluster(self, settings: dict[str, str]) -> FlinkCluster:
         if self._flink is None or settings != self._settings:
             self.close()
-            self._flink, self._settings = FlinkCluster(settings=settings).start(), settings
+            own = {"metrics.fetcher.update-interval": "250"}
+            self._flink, self._settings = FlinkCluster(settings=own | settings).start(), settings
         return self._flink
 
     def arm(self, arm: Arm, probe: str, say: Callable[[str], None]) -> dict[str, float]:
@@ -147,7 +149,7 @@ class Bench:
         return self._filled
 
     def _drain(self, flink: FlinkCluster, job: str, _topic: str, prefix: str) -> dict[str, float]:
-        """Progress is what the customer operator has taken in, so that runs which put out less can be compared."""
+        """Progress is what the customer operator has worked through, ticks included, so that runs which put out less can be compared."""
         pid = next(pid for name, pid in flink.processes.items() if name.startswith("tm-"))
         vertex = next(each["id"] for each in flink.rest.job(job)["vertices"] if "customer" in each["name"])
         samples: list[tuple[float, float, float]] = []
@@ -156,9 +158,8 @@ class Bench:
             if time.monotonic() > deadline:
                 msg = f"{prefix}: {samples[-1][1]:.0f} of {self._n} events after {PATIENCE_S:.0f} s"
                 raise RuntimeError(msg)
-            told = flink.rest.job(job)["vertices"]
-            taken = next(each["metrics"]["read-records"] for each in told if each["id"] == vertex)
-            samples.append((time.monotonic(), float(taken), tree_cpu(pid)))
+            taken = flink.rest.metrics(job, vertex, [TAKEN]).get(TAKEN, 0.0)
+            samples.append((time.monotonic(), taken, tree_cpu(pid)))
             time.sleep(0.25)
         part = [sample for sample in samples if sample[1] >= self._n / 3]
         (t0, n0, c0), (t1, n1, c1) = part[0], part[-1]
