@@ -39,11 +39,15 @@ def cpu_by_stage(pid: int) -> Counter[str]:
         return found
     for process in processes:
         try:
-            for thread in process.threads():
-                name = Path(f"/proc/{process.pid}/task/{thread.id}/comm").read_text().strip()
-                found[stage_of(name)] += thread.user_time + thread.system_time
-        except (psutil.NoSuchProcess, psutil.AccessDenied, OSError):
+            threads = process.threads()
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
             continue
+        for thread in threads:
+            try:
+                name = Path(f"/proc/{process.pid}/task/{thread.id}/comm").read_text().strip()
+            except OSError:  # it has ended since
+                continue
+            found[stage_of(name)] += thread.user_time + thread.system_time
     return found
 
 
