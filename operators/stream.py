@@ -63,8 +63,7 @@ def require_block(states: int, state_size: int) -> None:
     most = BLOCK // state_size
     if states > most:
         msg = (
-            f"resident_states is {states:,}: a subtask's block holds at most {most:,} states of {state_size:,} bytes; "
-            "lower it, or raise the parallelism"
+            f"resident_states is {states:,}: a subtask's block holds at most {most:,} states of {state_size:,} bytes; lower it to {most:,}"
         )
         raise StatesError(msg)
 

@@ -51,7 +51,7 @@ final class Slab {
   Slab(int capacity, int stateSize) {
     if (capacity > most(stateSize)) {
       throw new IllegalArgumentException("capacity " + capacity + " x " + stateSize + " bytes of state exceed 2 GiB a subtask: lower"
-          + " the capacity to " + most(stateSize) + " or raise the parallelism");
+          + " it to " + most(stateSize));
     }
     this.capacity = capacity;
     this.stateSize = stateSize;
