@@ -94,8 +94,8 @@ class RetentionJob:
         sinks: list[Sink] = [to_kafka, to_redis] if settings.redis_url else [to_kafka]
         conf = configuration(settings)
         set_labels(conf, f"{spec.manifest['model_id']}/{spec.manifest['version']}")
-        stream.require_block(settings.resident_states, compile_plan(feature_set(spec.feature_set)).size)
         options = options or stream.OperatorOptions(bound_ms=spec.bound_ms, capacity=settings.resident_states)
+        stream.require_block(options.capacity, compile_plan(feature_set(spec.feature_set)).size)
         return cls(source, sinks, spec, options, name=settings.job_name, configuration=conf, parallelism=settings.parallelism)
 
     def build(self, env: StreamExecutionEnvironment) -> DataStream:
