@@ -1,6 +1,7 @@
 package io.keepline;
 
 import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import org.apache.flink.core.memory.MemorySegmentFactory;
 
 /**
@@ -53,7 +54,7 @@ final class Batch {
     timerTimes = align(timerSlots + 4L * capacity);
     out = align(timerTimes + 8L * capacity);
     events = align((long) out + outBytes);
-    memory = Slab.direct(align((long) events + eventBytes), "the batch buffer");
+    memory = direct(align((long) events + eventBytes));
   }
 
   private static int align(long at) {
@@ -61,6 +62,15 @@ final class Batch {
       throw new IllegalArgumentException("the batch buffer would exceed 2 GiB: lower batch, event_bytes or out_bytes");
     }
     return (int) (at + 63) & ~63;
+  }
+
+  private static ByteBuffer direct(int bytes) {
+    try {
+      return ByteBuffer.allocateDirect(bytes).order(ByteOrder.LITTLE_ENDIAN);
+    } catch (OutOfMemoryError e) {
+      throw new IllegalStateException("no " + bytes + " bytes of direct memory for the batch buffer: raise"
+          + " taskmanager.memory.task.off-heap.size (local: -XX:MaxDirectMemorySize) or lower batch, event_bytes or out_bytes", e);
+    }
   }
 
   long address() {

@@ -1,7 +1,5 @@
 package io.keepline;
 
-import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 import java.util.BitSet;
@@ -91,15 +89,6 @@ final class Slab {
   /** Of the block: the boundary of a large page, so that the kernel can ask for those. */
   long address() {
     return memory.getAddress() + start;
-  }
-
-  static ByteBuffer direct(int bytes, String what) {
-    try {
-      return ByteBuffer.allocateDirect(bytes).order(ByteOrder.LITTLE_ENDIAN);
-    } catch (OutOfMemoryError e) {
-      throw new IllegalStateException("no " + bytes + " bytes of direct memory for " + what + ": raise"
-          + " taskmanager.memory.task.off-heap.size (local: -XX:MaxDirectMemorySize) or lower the operator's capacity", e);
-    }
   }
 
   static int hash(byte[] b, int from, int to) {
