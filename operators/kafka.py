@@ -86,9 +86,10 @@ def telemetry_source(
     built = builder.build()
     if blocks:
         client = {
-            "bootstrap.servers": bootstrap_servers, "group.id": group_id, "client.id.prefix": group_id,
-            "auto.offset.reset": "latest" if start == "latest" else "earliest", "enable.auto.commit": "false",
-            "key.deserializer": BYTES, "value.deserializer": BYTES, **(properties or {}),
+            "bootstrap.servers": bootstrap_servers, "group.id": group_id, "client.id.prefix": group_id, "enable.auto.commit": "false",
+            **(properties or {}),
+            # As the builder has it for the partitions and offsets, whatever the user's properties say; and a block is made of bytes.
+            "auto.offset.reset": "latest" if start == "latest" else "earliest", "key.deserializer": BYTES, "value.deserializer": BYTES,
         }  # fmt: skip
         built = jvm.io.keepline.BlockSource(built, _java_map(client), names, max_parallelism(env))
     source = KafkaSource(built)
