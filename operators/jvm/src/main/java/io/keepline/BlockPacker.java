@@ -1,10 +1,11 @@
 package io.keepline;
 
-import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.Collection;
+import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Queue;
-import java.util.Set;
+import java.util.Map;
+import org.apache.flink.connector.base.source.reader.RecordsBySplits;
 import org.apache.flink.connector.base.source.reader.RecordsWithSplitIds;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 
@@ -49,16 +50,16 @@ final class BlockPacker {
   }
 
   RecordsWithSplitIds<ConsumerRecord<byte[], byte[]>> pack(RecordsWithSplitIds<ConsumerRecord<byte[], byte[]>> polled) {
-    Queue<Split> splits = new ArrayDeque<>();
+    Map<String, Collection<ConsumerRecord<byte[], byte[]>>> splits = new LinkedHashMap<>();
     for (String split = polled.nextSplit(); split != null; split = polled.nextSplit()) {
-      splits.add(new Split(split, packed(polled)));
+      splits.put(split, packed(polled));
     }
-    return new Blocks(splits, polled.finishedSplits());
+    return new RecordsBySplits<>(splits, polled.finishedSplits());
   }
 
   /** The records of the current split. */
-  private Queue<Fetched> packed(RecordsWithSplitIds<ConsumerRecord<byte[], byte[]>> polled) {
-    Queue<Fetched> fetched = new ArrayDeque<>();
+  private List<ConsumerRecord<byte[], byte[]>> packed(RecordsWithSplitIds<ConsumerRecord<byte[], byte[]>> polled) {
+    List<ConsumerRecord<byte[], byte[]>> fetched = new ArrayList<>();
     ConsumerRecord<byte[], byte[]> last = null;
     int bytes = 0;
     for (ConsumerRecord<byte[], byte[]> r = polled.nextRecordFromSplit(); r != null; r = polled.nextRecordFromSplit()) {
@@ -89,36 +90,5 @@ final class BlockPacker {
       block[0] |= PackedIn.FLAG_MORE;
     }
     return full;
-  }
-
-  private record Split(String id, Queue<Fetched> fetched) {}
-
-  /** As Flink's reader hands over records: split by split. */
-  private static final class Blocks implements RecordsWithSplitIds<ConsumerRecord<byte[], byte[]>> {
-    private final Queue<Split> splits;
-    private final Set<String> finished;
-    private Queue<Fetched> current = new ArrayDeque<>();
-
-    Blocks(Queue<Split> splits, Set<String> finished) {
-      this.splits = splits;
-      this.finished = finished;
-    }
-
-    @Override
-    public String nextSplit() {
-      Split next = splits.poll();
-      current = next == null ? new ArrayDeque<>() : next.fetched();
-      return next == null ? null : next.id();
-    }
-
-    @Override
-    public ConsumerRecord<byte[], byte[]> nextRecordFromSplit() {
-      return current.poll();
-    }
-
-    @Override
-    public Set<String> finishedSplits() {
-      return finished;
-    }
   }
 }
