@@ -56,73 +56,65 @@ public final class PackedDeserializer implements KafkaRecordDeserializationSchem
 
   /** Bytes of the packed record. */
   int size(ConsumerRecord<byte[], byte[]> record) {
-    int value = record.value() == null ? 0 : record.value().length;
-    int key = record.key() == null ? derivedKey(value(record)).length() : record.key().length;
-    return PackedIn.HEADER + key + (value > MAX_VALUE ? MAX_VALUE + PackedIn.TRAILER : value);
+    byte[] value = value(record);
+    return PackedIn.HEADER + length(key(record)) + (value.length > MAX_VALUE ? MAX_VALUE + PackedIn.TRAILER : value.length);
   }
 
   /** Packs the record at {@code b[at:]}, where there is room for its size. */
   void pack(ConsumerRecord<byte[], byte[]> record, byte[] b, int at) {
-    long created = created(record.headers().lastHeader(CREATED_HEADER));
-    int topic = topicIndex(record.topic());
-    pack(topic, record.partition(), record.offset(), record.timestamp(), created, record.key(), value(record), b, at);
-  }
-
-  /** The subtask of a keyed operator that this record is for. */
-  int subtask(ConsumerRecord<byte[], byte[]> record, int maxParallelism, int parallelism) {
-    byte[] key = record.key();
-    Span span = key == null ? derivedKey(value(record)) : new Span(0, key.length);
-    int end = span.from + Math.min(span.length(), PackedIn.MAX_STATE_KEY);
-    return PackedBlock.subtask(key == null ? value(record) : key, span.from, end, maxParallelism, parallelism);
-  }
-
-  private static byte[] value(ConsumerRecord<byte[], byte[]> record) {
-    return record.value() == null ? EMPTY : record.value();
-  }
-
-  private record Span(int from, int to) {
-    int length() {
-      return to - from;
-    }
-  }
-
-  /** Where customer_id stands in the value, which is the key of a record without one. */
-  private static Span derivedKey(byte[] value) {
-    long span = stringAt(value, bodyStart(value));
-    return span < 0 ? new Span(0, 0) : new Span((int) (span >>> 32), (int) span);
-  }
-
-  /** The packed record; a null key is derived from the value. */
-  static byte[] pack(int topic, int partition, long offset, long timestamp, long createdMs, byte[] key, byte[] value) {
-    ConsumerRecord<byte[], byte[]> sized = new ConsumerRecord<>("", partition, offset, key, value);
-    byte[] b = new byte[new PackedDeserializer(List.of("")).size(sized)];
-    pack(topic, partition, offset, timestamp, createdMs, key, value, b, 0);
-    return b;
-  }
-
-  private static void pack(int topic, int partition, long offset, long timestamp, long createdMs, byte[] key, byte[] value, byte[] b, int at) {
-    Span span = key == null ? derivedKey(value) : new Span(0, key.length);
+    byte[] value = value(record);
+    long key = key(record);
     boolean oversized = value.length > MAX_VALUE;
     int valueLength = Math.min(value.length, MAX_VALUE);
-    b[at] = (byte) ((key == null ? PackedIn.FLAG_DERIVED_KEY : 0) | (oversized ? PackedIn.FLAG_OVERSIZED : 0));
-    b[at + PackedIn.TOPIC] = (byte) topic;
+    b[at] = (byte) ((record.key() == null ? PackedIn.FLAG_DERIVED_KEY : 0) | (oversized ? PackedIn.FLAG_OVERSIZED : 0));
+    b[at + PackedIn.TOPIC] = (byte) topicIndex(record.topic());
     b[at + 2] = 0; // a block's bytes are used again
     b[at + 3] = 0;
-    PackedIn.INT.set(b, at + PackedIn.PARTITION, partition);
-    PackedIn.LONG.set(b, at + PackedIn.OFFSET, offset);
-    PackedIn.LONG.set(b, at + PackedIn.TIMESTAMP, timestamp);
-    PackedIn.LONG.set(b, at + PackedIn.CREATED_MS, createdMs);
+    PackedIn.INT.set(b, at + PackedIn.PARTITION, record.partition());
+    PackedIn.LONG.set(b, at + PackedIn.OFFSET, record.offset());
+    PackedIn.LONG.set(b, at + PackedIn.TIMESTAMP, record.timestamp());
+    PackedIn.LONG.set(b, at + PackedIn.CREATED_MS, created(record.headers().lastHeader(CREATED_HEADER)));
     PackedIn.LONG.set(b, at + PackedIn.EVENT_TIME, eventTime(value, bodyStart(value)));
-    PackedIn.INT.set(b, at + PackedIn.KEY_LENGTH, span.length());
+    PackedIn.INT.set(b, at + PackedIn.KEY_LENGTH, length(key));
     PackedIn.INT.set(b, at + PackedIn.VALUE_LENGTH, valueLength);
-    int end = at + PackedIn.HEADER + span.length();
-    System.arraycopy(key == null ? value : key, span.from, b, at + PackedIn.HEADER, span.length());
+    int end = at + PackedIn.HEADER + length(key);
+    System.arraycopy(keyed(record), from(key), b, at + PackedIn.HEADER, length(key));
     System.arraycopy(value, 0, b, end, valueLength);
     if (oversized) {
       end += valueLength;
       PackedIn.LONG.set(b, end, (long) value.length);
       System.arraycopy(sha256(value), 0, b, end + 8, 32);
     }
+  }
+
+  /** The subtask of a keyed operator that this record is for. */
+  int subtask(ConsumerRecord<byte[], byte[]> record, int maxParallelism, int parallelism) {
+    long key = key(record);
+    int end = from(key) + Math.min(length(key), PackedIn.MAX_STATE_KEY);
+    return PackedBlock.subtask(keyed(record), from(key), end, maxParallelism, parallelism);
+  }
+
+  private static byte[] value(ConsumerRecord<byte[], byte[]> record) {
+    return record.value() == null ? EMPTY : record.value();
+  }
+
+  /** What the record's key lies in: itself, or where it is null the value, whose customer_id it is. */
+  private static byte[] keyed(ConsumerRecord<byte[], byte[]> record) {
+    return record.key() == null ? value(record) : record.key();
+  }
+
+  /** Span of the key in {@link #keyed}, as {@link #stringAt} has it; empty where the value has no customer_id. */
+  private static long key(ConsumerRecord<byte[], byte[]> record) {
+    byte[] value = value(record);
+    return record.key() == null ? Math.max(0, stringAt(value, bodyStart(value))) : record.key().length;
+  }
+
+  private static int from(long span) {
+    return (int) (span >>> 32);
+  }
+
+  private static int length(long span) {
+    return (int) span - from(span);
   }
 
   /** Where the Avro body begins: behind C3 01 and 8 bytes (single-object) or 0 and 4 bytes (Confluent); -1 for any other framing. */

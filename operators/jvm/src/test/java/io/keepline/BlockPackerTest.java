@@ -1,5 +1,6 @@
 package io.keepline;
 
+import static io.keepline.PackedDeserializerTest.packed;
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNull;
@@ -51,12 +52,6 @@ class BlockPackerTest {
     return records;
   }
 
-  private byte[] alone(ConsumerRecord<byte[], byte[]> record) {
-    byte[] packed = new byte[packer.size(record)];
-    packer.pack(record, packed, 0);
-    return packed;
-  }
-
   @Test
   void everyRecordIsInOneBlockOfItsSubtaskInOrder() {
     Random random = new Random(3);
@@ -85,7 +80,7 @@ class BlockPackerTest {
       Map<Integer, List<byte[]>> bySubtask = new HashMap<>();
       int from = done;
       while (done < wanted.size() && wanted.get(done).offset() <= each.offset()) {
-        byte[] alone = alone(wanted.get(done++));
+        byte[] alone = packed(wanted.get(done++));
         int subtask = KeyGroupRangeAssignment.assignKeyToParallelOperator(PackedIn.stateKey(alone), MAX_PARALLELISM, parallelism);
         bySubtask.computeIfAbsent(subtask, s -> new ArrayList<>()).add(alone);
       }
@@ -118,13 +113,13 @@ class BlockPackerTest {
     packed.nextSplit();
     byte[] first = ((BlockPacker.Fetched) packed.nextRecordFromSplit()).blocks.get(0);
     int at = PackedIn.next(first, 0);
-    assertArrayEquals(alone(large), Arrays.copyOfRange(first, at, first.length));
-    assertArrayEquals(alone(small), ((BlockPacker.Fetched) packed.nextRecordFromSplit()).blocks.get(0));
+    assertArrayEquals(packed(large), Arrays.copyOfRange(first, at, first.length));
+    assertArrayEquals(packed(small), ((BlockPacker.Fetched) packed.nextRecordFromSplit()).blocks.get(0));
   }
 
   @Test
   void whatIsNoBlockIsRefused() {
-    byte[] packed = alone(new ConsumerRecord<>("t", 0, 6, new byte[] {1}, new byte[] {7, 8}));
+    byte[] packed = packed(new ConsumerRecord<>("t", 0, 6, new byte[] {1}, new byte[] {7, 8}));
     byte[] negative = packed.clone();
     PackedIn.INT.set(negative, PackedIn.VALUE_LENGTH, -60);
     for (byte[] broken : List.of(Arrays.copyOf(packed, 20), Arrays.copyOf(packed, packed.length - 1), negative)) {

@@ -109,7 +109,7 @@ final class Kernels {
   }
 
   static byte[] record(String key, String command) {
-    return PackedDeserializer.pack(0, 0, 0, 0, 0, key.getBytes(StandardCharsets.ISO_8859_1), command.getBytes(StandardCharsets.UTF_8));
+    return PackedDeserializerTest.packed(key.getBytes(StandardCharsets.ISO_8859_1), command.getBytes(StandardCharsets.UTF_8));
   }
 
   private static Object out(byte[] b) {

@@ -58,6 +58,17 @@ class PackedDeserializerTest {
     return out.get(0);
   }
 
+  static byte[] packed(ConsumerRecord<byte[], byte[]> record) {
+    PackedDeserializer packer = new PackedDeserializer(List.of("t"));
+    byte[] packed = new byte[packer.size(record)];
+    packer.pack(record, packed, 0);
+    return packed;
+  }
+
+  static byte[] packed(byte[] key, byte[] value) {
+    return packed(new ConsumerRecord<>("t", 0, 0, key, value));
+  }
+
   private static byte[] key(byte[] packed) {
     return Arrays.copyOfRange(packed, PackedIn.HEADER, PackedIn.HEADER + PackedIn.intAt(packed, PackedIn.KEY_LENGTH));
   }
@@ -85,10 +96,10 @@ class PackedDeserializerTest {
   @Test
   void aNullKeyIsTheCustomerIdAndAnEmptyOneStaysEmpty() {
     byte[] value = event(SINGLE_OBJECT, "émile", "e1", 5);
-    byte[] derived = PackedDeserializer.pack(0, 0, 0, 0, 0, null, value);
+    byte[] derived = packed(null, value);
     assertEquals(PackedIn.FLAG_DERIVED_KEY, derived[0]);
     assertArrayEquals("émile".getBytes(StandardCharsets.UTF_8), key(derived));
-    byte[] empty = PackedDeserializer.pack(0, 0, 0, 0, 0, new byte[0], value);
+    byte[] empty = packed(new byte[0], value);
     assertEquals(0, empty[0]);
     assertEquals(0, key(empty).length);
   }
@@ -97,7 +108,7 @@ class PackedDeserializerTest {
   void anOversizedValueIsCutAndHashedWhole() throws Exception {
     byte[] value = new byte[PackedDeserializer.MAX_VALUE + 1];
     new Random(1).nextBytes(value);
-    byte[] p = PackedDeserializer.pack(0, 0, 0, 0, 0, new byte[200_000], value);
+    byte[] p = packed(new byte[200_000], value);
     assertEquals(PackedIn.FLAG_OVERSIZED, p[0]);
     assertEquals(200_000, PackedIn.intAt(p, PackedIn.KEY_LENGTH), "the key stays whole: the dead letter carries it as received");
     assertEquals(PackedDeserializer.MAX_VALUE, PackedIn.intAt(p, PackedIn.VALUE_LENGTH));
@@ -121,7 +132,7 @@ class PackedDeserializerTest {
           value[random.nextInt(value.length)] ^= (byte) (1 << random.nextInt(8));
         }
       }
-      byte[] p = PackedDeserializer.pack(0, 0, 0, 0, 0, null, value);
+      byte[] p = packed(null, value);
       assertEquals(value.length, PackedIn.intAt(p, PackedIn.VALUE_LENGTH));
       assertEquals(p.length, PackedIn.HEADER + PackedIn.intAt(p, PackedIn.KEY_LENGTH) + value.length);
     }
@@ -130,7 +141,7 @@ class PackedDeserializerTest {
   @Test
   void lengthsInLongerSpellingsAreRead() {
     byte[] value = {0, 0, 0, 0, 7, (byte) 0x82, (byte) 0x80, (byte) 0x80, (byte) 0x80, (byte) 0x80, (byte) 0x80, 0, 'c', 2, 'e', 6};
-    byte[] p = PackedDeserializer.pack(0, 0, 0, 0, 0, null, value);
+    byte[] p = packed(null, value);
     assertEquals(1, PackedIn.intAt(p, PackedIn.KEY_LENGTH));
     assertEquals('c', p[PackedIn.HEADER]);
     assertEquals(3, PackedIn.longAt(p, PackedIn.EVENT_TIME));
@@ -140,7 +151,7 @@ class PackedDeserializerTest {
   void whatIsNotThereReadsAsNothing() {
     byte[] value = event(SINGLE_OBJECT, "c", "e", 1_700_000_000_000L);
     for (int cut = 0; cut < value.length - 3; cut++) {
-      assertEquals(Long.MIN_VALUE, PackedIn.longAt(PackedDeserializer.pack(0, 0, 0, 0, 0, null, Arrays.copyOf(value, cut)), PackedIn.EVENT_TIME));
+      assertEquals(Long.MIN_VALUE, PackedIn.longAt(packed(null, Arrays.copyOf(value, cut)), PackedIn.EVENT_TIME));
     }
     assertEquals(0, deserialize(new ConsumerRecord<>("telemetry", 0, 0, null, null))[PackedIn.TOPIC]);
     assertEquals(PackedDeserializer.UNKNOWN_TOPIC, deserialize(new ConsumerRecord<>("other", 0, 0, null, null))[PackedIn.TOPIC] & 255);
