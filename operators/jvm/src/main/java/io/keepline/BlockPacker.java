@@ -63,10 +63,7 @@ final class BlockPacker {
     ConsumerRecord<byte[], byte[]> last = null;
     int bytes = 0;
     for (ConsumerRecord<byte[], byte[]> r = polled.nextRecordFromSplit(); r != null; r = polled.nextRecordFromSplit()) {
-      PackedBlock block = blocks[blocks.length == 1 ? 0 : packer.subtask(r, maxParallelism, blocks.length)];
-      int before = block.size();
-      block.add(packer, r);
-      bytes += block.size() - before;
+      bytes += blocks[blocks.length == 1 ? 0 : packer.subtask(r, maxParallelism, blocks.length)].add(packer, r);
       last = r;
       if (bytes >= FULL) {
         fetched.add(new Fetched(last, taken()));

@@ -1,7 +1,7 @@
 package io.keepline;
 
 import java.util.Arrays;
-import org.apache.flink.util.MathUtils;
+import org.apache.flink.runtime.state.KeyGroupRangeAssignment;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 
 /** Packed records, one behind the other, that all belong to one subtask of the operator. */
@@ -9,13 +9,15 @@ final class PackedBlock {
   private byte[] bytes = new byte[1 << 12];
   private int used;
 
-  void add(PackedDeserializer packer, ConsumerRecord<byte[], byte[]> record) {
+  /** Returns the packed record's size. */
+  int add(PackedDeserializer packer, ConsumerRecord<byte[], byte[]> record) {
     int size = packer.size(record);
     if (size > bytes.length - used) {
       bytes = Arrays.copyOf(bytes, Math.max(2 * bytes.length, used + size));
     }
     packer.pack(record, bytes, used);
     used += size;
+    return size;
   }
 
   int size() {
@@ -40,6 +42,7 @@ final class PackedBlock {
     for (int i = from; i < to; i++) {
       hash = 31 * hash + (b[i] & 255);
     }
-    return MathUtils.murmurHash(hash) % maxParallelism * parallelism / maxParallelism;
+    int keyGroup = KeyGroupRangeAssignment.computeKeyGroupForKeyHash(hash, maxParallelism);
+    return KeyGroupRangeAssignment.computeOperatorIndexForKeyGroup(maxParallelism, parallelism, keyGroup);
   }
 }
