@@ -21,22 +21,21 @@ final class PackedState {
     return stored.length >= MAP && stored[0] == 0 && stored[1] == 0;
   }
 
-  /** A fresh array of a state whose length is a multiple of 8: Flink's heap backend keeps what it is given. */
-  static byte[] pack(byte[] state) {
-    return pack(state, new byte[room(state.length)]);
+  private static int longs(int size) {
+    return (size / 8 + 63) / 64;
   }
 
   /** How many bytes a packed state of this size may have, and one word more, which {@link #pack} may write behind it. */
   static int room(int size) {
-    return MAP + 8 * ((size / 8 + 63) / 64) + size + 8;
+    return MAP + 8 * longs(size) + size + 8;
   }
 
   /**
-   * As {@link #pack(byte[])}, with a buffer of {@link #room} bytes. Every word is written, and overwritten by the next where it is 0: a branch
-   * here would be guessed wrong too often.
+   * A fresh array of a state whose length is a multiple of 8, since Flink's heap backend keeps what it is given, made in a buffer of
+   * {@link #room} bytes. Every word is written, and overwritten by the next where it is 0: a branch here would be guessed wrong too often.
    */
   static byte[] pack(byte[] state, byte[] buffer) {
-    int map = (state.length / 8 + 63) / 64;
+    int map = longs(state.length);
     int to = MAP + 8 * map;
     for (int group = 0; group < map; group++) {
       long bits = 0;
@@ -57,7 +56,7 @@ final class PackedState {
   /** The whole state, of whatever size it was packed. IllegalStateException where the bytes are no packed state. */
   static byte[] unpack(byte[] packed) {
     int size = PackedIn.intAt(packed, 4);
-    int map = (size / 8 + 63) / 64;
+    int map = longs(size);
     if (packed[2] != FORM || size < 8 || size % 8 != 0 || packed.length < MAP + 8 * map) {
       throw broken(packed, "form " + packed[2] + ", " + size + " bytes; expected form " + FORM + " and a multiple of 8");
     }

@@ -12,6 +12,10 @@ import org.junit.jupiter.api.Test;
 
 /** States packed for Flink's keyed state, and back. */
 class PackedStateTest {
+  private static byte[] pack(byte[] state) {
+    return PackedState.pack(state, new byte[PackedState.room(state.length)]);
+  }
+
   @Test
   void everyStateComesBackWhateverIsZero() {
     Random random = new Random(5);
@@ -25,7 +29,7 @@ class PackedStateTest {
           used++;
         }
       }
-      byte[] packed = PackedState.pack(state);
+      byte[] packed = pack(state);
       assertTrue(PackedState.isPacked(packed));
       assertEquals(8 + 8 * ((state.length / 8 + 63) / 64) + 8 * used, packed.length);
       assertArrayEquals(state, PackedState.unpack(packed));
@@ -38,13 +42,13 @@ class PackedStateTest {
     state[16] = 5;
     state[127] = 6;
     byte[] wanted = {0, 0, 1, 0, (byte) 128, 0, 0, 0, 4, (byte) 128, 0, 0, 0, 0, 0, 0, 5, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 6};
-    assertArrayEquals(wanted, PackedState.pack(state));
+    assertArrayEquals(wanted, pack(state));
   }
 
   @Test
   void whatIsNoPackedStateIsRefusedWithItsBeginning() {
     assertFalse(PackedState.isPacked(new byte[] {0x4B, 0x4C, 1, 0, 0, 0, 0, 0}), "a state of 0.1.0 begins with its magic");
-    byte[] whole = PackedState.pack(new byte[] {9, 0, 0, 0, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    byte[] whole = pack(new byte[] {9, 0, 0, 0, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
         0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 3});
     byte[] form = whole.clone();
     form[2] = 2;
