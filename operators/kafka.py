@@ -6,7 +6,6 @@ Both speak packed byte[] (see `schemas/packed.py`), so that nothing of a record 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from pyflink.common import WatermarkStrategy
 from pyflink.datastream import DataStream, StreamExecutionEnvironment
@@ -22,20 +21,6 @@ TRANSACTION_TIMEOUT_MS = 900_000
 
 
 BYTES = "org.apache.kafka.common.serialization.ByteArrayDeserializer"
-
-
-def _java_list(items: Sequence[str]) -> Any:
-    values = get_gateway().jvm.java.util.ArrayList()
-    for item in items:
-        values.add(item)
-    return values
-
-
-def _java_map(items: Mapping[str, str]) -> Any:
-    values = get_gateway().jvm.java.util.HashMap()
-    for key, value in items.items():
-        values.put(key, value)
-    return values
 
 
 def watermarks(
@@ -75,10 +60,9 @@ def telemetry_source(
     if start not in starts:
         msg = f"start {start!r}: expected one of {', '.join(starts)}"
         raise ValueError(msg)
-    names = _java_list(topics)
     builder = jvm.org.apache.flink.connector.kafka.source.KafkaSource.builder()
-    builder = builder.setBootstrapServers(bootstrap_servers).setTopics(names).setGroupId(group_id)
-    builder = builder.setStartingOffsets(starts[start]()).setDeserializer(jvm.io.keepline.PackedDeserializer(names))
+    builder = builder.setBootstrapServers(bootstrap_servers).setTopics(list(topics)).setGroupId(group_id)
+    builder = builder.setStartingOffsets(starts[start]()).setDeserializer(jvm.io.keepline.PackedDeserializer(list(topics)))
     for key, value in (properties or {}).items():
         builder = builder.setProperty(key, value)
     if bounded:
@@ -91,7 +75,7 @@ def telemetry_source(
             # As the builder has it for the partitions and offsets, whatever the user's properties say; and a block is made of bytes.
             "auto.offset.reset": "latest" if start == "latest" else "earliest", "key.deserializer": BYTES, "value.deserializer": BYTES,
         }  # fmt: skip
-        built = jvm.io.keepline.BlockSource(built, _java_map(client), names, max_parallelism(env))
+        built = jvm.io.keepline.BlockSource(built, client, list(topics), max_parallelism(env))
     source = KafkaSource(built)
     return env.from_source(source, strategy or watermarks(), uid).uid(uid)
 
@@ -116,7 +100,7 @@ def exactly_once_sink(
     jvm = get_gateway().jvm
     guarantee = jvm.org.apache.flink.connector.base.DeliveryGuarantee.EXACTLY_ONCE
     builder = jvm.org.apache.flink.connector.kafka.sink.KafkaSink.builder().setBootstrapServers(bootstrap_servers)
-    serializer = jvm.io.keepline.ChannelSerializer(_java_list(topics), sum(1 << channel for channel in set(timed)))
+    serializer = jvm.io.keepline.ChannelSerializer(list(topics), sum(1 << channel for channel in set(timed)))
     builder = builder.setRecordSerializer(serializer).setDeliveryGuarantee(guarantee)
     builder = builder.setTransactionalIdPrefix(transactional_prefix)
     for key, value in {"transaction.timeout.ms": str(TRANSACTION_TIMEOUT_MS), **(properties or {})}.items():

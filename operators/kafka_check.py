@@ -72,9 +72,7 @@ def require_room(bootstrap_servers: str, topics: Iterable[str], needed: int, pro
 
     jvm = get_gateway().jvm
     config = jvm.org.apache.kafka.common.config.ConfigResource
-    asked = jvm.java.util.ArrayList()
-    for name in topics:
-        asked.add(config(config.Type.TOPIC, name))
+    asked = [config(config.Type.TOPIC, name) for name in topics]
     with _admin(bootstrap_servers, properties or {}) as admin:
         for resource, answer in dict(admin.describeConfigs(asked).values()).items():
             try:
@@ -125,9 +123,7 @@ def _operations(admin: Any, bootstrap_servers: str, topics: Iterable[str]) -> di
     from py4j.protocol import Py4JJavaError
 
     jvm = get_gateway().jvm
-    names = jvm.java.util.ArrayList()
-    for topic in dict.fromkeys(topics):
-        names.add(topic)
+    names = list(dict.fromkeys(topics))
     options = jvm.org.apache.kafka.clients.admin.DescribeTopicsOptions().includeAuthorizedOperations(True)
     found: dict[str, set[str] | None] = {}
     missing = []
@@ -181,9 +177,8 @@ def _may_commit(admin: Any, bootstrap_servers: str, group: str, topic: str) -> b
     from py4j.protocol import Py4JJavaError
 
     jvm = get_gateway().jvm
-    offsets = jvm.java.util.HashMap()
     partition = jvm.org.apache.kafka.common.TopicPartition(topic, NO_PARTITION)
-    offsets.put(partition, jvm.org.apache.kafka.clients.consumer.OffsetAndMetadata(0))
+    offsets = {partition: jvm.org.apache.kafka.clients.consumer.OffsetAndMetadata(0)}
     try:
         admin.alterConsumerGroupOffsets(group, offsets).partitionResult(partition).get()
     except Py4JJavaError as error:

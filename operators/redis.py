@@ -86,11 +86,8 @@ def require_access(url: str, views: Sequence[RedisView], meter_key: str = "") ->
     A Redis that is away is no reason not to start, since the job goes on without it: that is a warning. Asks with the very commands of the
     sink, on keys that no customer has and that live for a millisecond.
     """
-    jvm = get_gateway().jvm
-    keys = jvm.java.util.ArrayList()
-    for view in views:
-        keys.add(re.sub(r"\{[^}]*\}", "submit-check", view.key))
-    told = jvm.io.keepline.redis.RedisCheck.ask(url, keys, meter_key, 1000 * CHECK_SECONDS)
+    keys = [re.sub(r"\{[^}]*\}", "submit-check", view.key) for view in views]
+    told = get_gateway().jvm.io.keepline.redis.RedisCheck.ask(url, keys, meter_key, 1000 * CHECK_SECONDS)
     if told.startswith("away: "):
         LOG.warning("%s; the job starts, and its view follows when Redis is back", told.removeprefix("away: "))
     elif told:
