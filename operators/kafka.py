@@ -62,7 +62,8 @@ def telemetry_source(
         raise ValueError(msg)
     builder = jvm.org.apache.flink.connector.kafka.source.KafkaSource.builder()
     builder = builder.setBootstrapServers(bootstrap_servers).setTopics(list(topics)).setGroupId(group_id)
-    builder = builder.setStartingOffsets(starts[start]()).setDeserializer(jvm.io.keepline.PackedDeserializer(list(topics)))
+    packer = jvm.io.keepline.PackedDeserializer(list(topics))
+    builder = builder.setStartingOffsets(starts[start]()).setDeserializer(packer)
     for key, value in (properties or {}).items():
         builder = builder.setProperty(key, value)
     if bounded:
@@ -75,7 +76,7 @@ def telemetry_source(
             # As the builder has it for the partitions and offsets, whatever the user's properties say; and a block is made of bytes.
             "auto.offset.reset": "latest" if start == "latest" else "earliest", "key.deserializer": BYTES, "value.deserializer": BYTES,
         }  # fmt: skip
-        built = jvm.io.keepline.BlockSource(built, client, list(topics), max_parallelism(env))
+        built = jvm.io.keepline.BlockSource(built, client, packer, max_parallelism(env))
     source = KafkaSource(built)
     return env.from_source(source, strategy or watermarks(), uid).uid(uid)
 

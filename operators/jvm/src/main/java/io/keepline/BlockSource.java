@@ -1,6 +1,5 @@
 package io.keepline;
 
-import java.util.List;
 import java.util.Map;
 import java.util.Properties;
 import java.util.function.Supplier;
@@ -40,21 +39,20 @@ public final class BlockSource
   private static final long serialVersionUID = 1L;
 
   private final KafkaSource<byte[]> kafka;
-  private final Properties client;
+  private final Map<String, String> client;
   private final PackedDeserializer packer;
   private final int maxParallelism;
 
   /**
    * @param kafka the source whose partitions and offsets are taken
    * @param client properties of the consumer
-   * @param topics the source's topics; a record's topic index is its place in this list
+   * @param packer packs the records
    * @param maxParallelism of the keyed operator
    */
-  public BlockSource(KafkaSource<byte[]> kafka, Map<String, String> client, List<String> topics, int maxParallelism) {
+  public BlockSource(KafkaSource<byte[]> kafka, Map<String, String> client, PackedDeserializer packer, int maxParallelism) {
     this.kafka = kafka;
-    this.client = new Properties();
-    this.client.putAll(client);
-    packer = new PackedDeserializer(topics);
+    this.client = client;
+    this.packer = packer;
     this.maxParallelism = maxParallelism;
   }
 
@@ -63,12 +61,12 @@ public final class BlockSource
     NativeLz4.load();
     FutureCompletingBlockingQueue<RecordsWithSplitIds<ConsumerRecord<byte[], byte[]>>> queue = new FutureCompletingBlockingQueue<>();
     BlockReader.Offsets metrics = new BlockReader.Offsets(context.metricGroup());
+    Properties properties = new Properties();
+    properties.putAll(client);
     Supplier<SplitReader<ConsumerRecord<byte[], byte[]>, KafkaPartitionSplit>> reader =
-        () -> new BlockReader(client, context, metrics, new BlockPacker(packer, maxParallelism, context.currentParallelism()));
-    Configuration settings = new Configuration();
-    client.stringPropertyNames().forEach(name -> settings.setString(name, client.getProperty(name)));
+        () -> new BlockReader(properties, context, metrics, new BlockPacker(packer, maxParallelism, context.currentParallelism()));
     return new KafkaSourceReader<>(queue, new KafkaSourceFetcherManager(queue, reader, finished -> {}),
-        new KafkaRecordEmitter<>(new Blocks()), settings, context, metrics);
+        new KafkaRecordEmitter<>(new Blocks()), Configuration.fromMap(client), context, metrics);
   }
 
   /** The blocks of a {@link BlockPacker.Fetched}, all in one call. */
