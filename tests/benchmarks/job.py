@@ -73,9 +73,8 @@ class Job:
     def stages(self) -> Counter[str]:
         """CPU seconds so far by stage, and the operator's own count of its thread's time, in seconds by the clock."""
         job, vertex = self._customer()
-        names = ",".join(f"customer.keepline.{name}" for name in COUNTED)
-        told = self.rest.call(f"/jobs/{job}/vertices/{vertex}/subtasks/metrics?agg=sum&get={names}")
-        return cpu_by_stage(self._child.pid) + Counter({each["id"].split(".")[-1]: float(each["sum"]) / 1000 for each in told})
+        told = self.rest.metrics(job, vertex, [f"customer.keepline.{name}" for name in COUNTED])
+        return cpu_by_stage(self._child.pid) + Counter({name.split(".")[-1]: ms / 1000 for name, ms in told.items()})
 
     def check(self) -> None:
         """Raises RuntimeError, with the end of the log, if the job is gone."""
