@@ -7,32 +7,14 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, Self
 
-import psutil
-
 from keepline.jobs.cluster.rest import FlinkRest
 from keepline.jobs.stack import ports
 from keepline.jobs.stack.process import Child, folder
 from keepline.operators.spec import CHANNELS
+from tests.benchmarks.processes import tree_cpu
 from tests.benchmarks.stages import COUNTED, cpu_by_stage
 
 PARTITIONS = 2
-
-
-def tree_cpu(pid: int) -> float:
-    """CPU seconds of a process and all below it."""
-    try:
-        top = psutil.Process(pid)
-        processes = [top, *top.children(recursive=True)]
-    except psutil.NoSuchProcess:
-        return 0.0
-    total = 0.0
-    for process in processes:
-        try:
-            times = process.cpu_times()
-        except psutil.NoSuchProcess:
-            continue
-        total += times.user + times.system
-    return total
 
 
 def facts(rest: FlinkRest) -> dict[str, Any]:

@@ -20,7 +20,8 @@ from confluent_kafka import Consumer, TopicPartition
 from redis import Redis
 
 from tests.benchmarks import events, load
-from tests.benchmarks.job import PARTITIONS, Job, tree_cpu
+from tests.benchmarks.job import PARTITIONS, Job
+from tests.benchmarks.processes import tree_cpu
 
 SHARES = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p99.9": 0.999, "max": 1.0}
 FIELDS = {"p50": "p50_ms", "p90": "p90_ms", "p99": "p99_ms", "p99.9": "p999_ms", "max": "max_ms"}

@@ -17,8 +17,8 @@ import numpy as np
 
 from keepline.jobs.stack.process import Child, folder
 from tests.benchmarks import events
-from tests.benchmarks.job import tree_cpu
 from tests.benchmarks.kernel import MANIFEST
+from tests.benchmarks.processes import tree_cpu
 
 EVERY = 20_000
 STEADY_FROM, STEADY_TO = 1 / 3, 0.97

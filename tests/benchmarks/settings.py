@@ -21,7 +21,7 @@ from keepline.jobs.stack.flink import FlinkCluster
 from keepline.jobs.stack.java import ROOT
 from keepline.operators.spec import CHANNELS
 from tests.benchmarks import events, load
-from tests.benchmarks.job import tree_cpu
+from tests.benchmarks.processes import tree_cpu
 
 PARTITIONS, CUSTOMERS = 2, 20_000
 LATENCY, DRAIN = "latency", "drain"

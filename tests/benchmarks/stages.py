@@ -8,6 +8,8 @@ from pathlib import Path
 
 import psutil
 
+from tests.benchmarks.processes import tree
+
 STAGES = {
     "fetch: Kafka's client, records into blocks": ("Source Data Fet",),
     "source's task: watermarks, keyBy, into buffers": ("Source: ",),
@@ -32,12 +34,7 @@ def stage_of(thread: str) -> str:
 def cpu_by_stage(pid: int) -> Counter[str]:
     """CPU seconds so far of a process and all below it, by stage. What a thread that has ended used is in none."""
     found: Counter[str] = Counter()
-    try:
-        top = psutil.Process(pid)
-        processes = [top, *top.children(recursive=True)]
-    except psutil.NoSuchProcess:
-        return found
-    for process in processes:
+    for process in tree(pid):
         try:
             threads = process.threads()
         except (psutil.NoSuchProcess, psutil.AccessDenied):

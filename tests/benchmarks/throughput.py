@@ -16,7 +16,8 @@ import numpy as np
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from tests.benchmarks import events
-from tests.benchmarks.job import PARTITIONS, Job, tree_cpu
+from tests.benchmarks.job import PARTITIONS, Job
+from tests.benchmarks.processes import tree_cpu
 from tests.benchmarks.stages import Stages
 
 SAMPLE_S = 0.25

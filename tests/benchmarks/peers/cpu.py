@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import psutil
 
+from tests.benchmarks.processes import tree
+
 
 class TreeCpu:
     """Remembers what each process of the trees had when last seen, so a process that ends does not take its time with it.
@@ -18,12 +20,7 @@ class TreeCpu:
     def seconds(self) -> float:
         """Looks, and returns the sum."""
         for pid in self._pids:
-            try:
-                top = psutil.Process(pid)
-                processes = [top, *top.children(recursive=True)]
-            except psutil.NoSuchProcess:
-                continue
-            for process in processes:
+            for process in tree(pid):
                 try:
                     times = process.cpu_times()
                     self._seen[process.pid, process.create_time()] = times.user + times.system
