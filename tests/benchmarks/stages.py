@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
 
 import psutil
@@ -48,22 +48,9 @@ def cpu_by_stage(pid: int) -> Counter[str]:
     return found
 
 
-@dataclass
-class Stages:
-    """Looks at the beginning and at the end of a run's steady part."""
-
-    first: tuple[int, Counter[str]] | None = None
-    last: tuple[int, Counter[str]] = field(default_factory=lambda: (0, Counter()))
-
-    def look(self, events: int, now: Counter[str]) -> None:
-        """What there is after so many events."""
-        if self.first is None:
-            self.first = (events, now)
-        self.last = (events, now)
-
-    def microseconds(self) -> dict[str, float]:
-        """Per event, between the two."""
-        if self.first is None or self.last[0] <= self.first[0]:
-            return {}
-        (n0, before), (n1, after) = self.first, self.last
-        return {name: (after[name] - before[name]) / (n1 - n0) * 1e6 for name in after}
+def microseconds(looks: Sequence[tuple[int, Counter[str]]]) -> dict[str, float]:
+    """Per event, between the first and the last look at (events so far, seconds so far)."""
+    if not looks or looks[-1][0] == looks[0][0]:
+        return {}
+    (n0, before), (n1, after) = looks[0], looks[-1]
+    return {name: (after[name] - before[name]) / (n1 - n0) * 1e6 for name in after}

@@ -9,6 +9,7 @@ different score makes the run void.
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -18,7 +19,7 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 from tests.benchmarks import events
 from tests.benchmarks.job import PARTITIONS, Job
 from tests.benchmarks.processes import tree_cpu
-from tests.benchmarks.stages import Stages
+from tests.benchmarks.stages import microseconds
 
 SAMPLE_S = 0.25
 PATIENCE_S, START_S = 60.0, 180.0
@@ -108,7 +109,8 @@ def run(
     """One run; the topic holds events 0…n − 1 of the stream."""
     with Job(broker, name, topic, checkpoint=checkpoint, more=more) as job:
         progress, since, before = Progress(broker, job), time.monotonic(), -1
-        write_backs, stages = [0.0], Stages()
+        write_backs: list[float] = [0.0]
+        looks: list[tuple[int, Counter[str]]] = []
         while True:
             out = progress.sample()
             if out >= n:
@@ -117,14 +119,15 @@ def run(
                 since, before = time.monotonic(), out
             if out > STEADY_FROM * n:
                 write_backs.append(job.write_back_ms())
-                stages.look(out, job.stages())
+                if out <= STEADY_TO * n:
+                    looks.append((out, job.stages()))
             job.check()
             if time.monotonic() - since > (PATIENCE_S if out else START_S):
                 msg = f"{name}: no more scores after {out} of {n}. The end of the log:\n{job.tail()}"
                 raise RuntimeError(msg)
             say(f"{stream.customers:,} customers, checkpoints each {checkpoint}: {out / n:.0%}")
             time.sleep(SAMPLE_S)
-        pause = {"write_back_ms": max(write_backs), "snapshot_ms": job.snapshot_ms(), "stages_us": stages.microseconds()}
+        pause = {"write_back_ms": max(write_backs), "snapshot_ms": job.snapshot_ms(), "stages_us": microseconds(looks)}
         scores, seen = read_back(broker.bootstrap_servers, job.scores, n, say)
         found = progress.steady(n) | job.facts()
     why = verdict(scores, seen, expected)
