@@ -102,14 +102,8 @@ def stages(results: Sequence[dict[str, Any]]) -> Table:
     from tests.benchmarks.stages import COUNTED, REST, STAGES
 
     runs = [r for r in results if r.get("stages_us")]
-    told = {
-        "python_ms_total": "kernel, with the call into Python",
-        "emit_ms_total": "its results taken: timers, frames",
-        "write_back_ms_total": "states written at barriers",
-        "write_ahead_ms_total": "states written ahead of them",
-    }
-    rows = [[name, *(_number(r["stages_us"].get(name, 0), 2) for r in runs)] for name in (*STAGES, REST)]
-    rows += [[f"operator's task, by the clock: {told[name]}", *(_number(r["stages_us"].get(name, 0), 2) for r in runs)] for name in COUNTED]
+    texts = {name: name for name in (*STAGES, REST)} | {name: f"operator's task, by the clock: {text}" for name, text in COUNTED.items()}
+    rows = [[text, *(_number(r["stages_us"].get(name, 0), 2) for r in runs)] for name, text in texts.items()]
     return Table("Where the time goes: CPU µs/event", ["", *(f"{r['customers']:,}, {r['checkpoint']}" for r in runs)], rows)
 
 

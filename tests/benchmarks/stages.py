@@ -22,8 +22,13 @@ STAGES = {
 }
 """Stage → how the names of its threads begin, of which Linux keeps 15 characters."""
 REST = "all else: Flink's and Python's own threads"
-COUNTED = ("python_ms_total", "emit_ms_total", "write_back_ms_total", "write_ahead_ms_total")
-"""Metrics of the operator, in milliseconds by the clock."""
+COUNTED = {
+    "python_ms_total": "kernel, with the call into Python",
+    "emit_ms_total": "its results taken: timers, frames",
+    "write_back_ms_total": "states written at barriers",
+    "write_ahead_ms_total": "states written ahead of them",
+}
+"""Metrics of the operator, in milliseconds by the clock, and what they count."""
 
 
 def stage_of(thread: str) -> str:
