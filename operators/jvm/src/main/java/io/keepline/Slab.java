@@ -69,7 +69,7 @@ final class Slab {
 
   /** The most states of this size that a block may hold. */
   static int most(int stateSize) {
-    return (Integer.MAX_VALUE - PAGE) / Math.max(stateSize, ROW);
+    return (Integer.MAX_VALUE - PAGE) / stateSize;
   }
 
   private static MemorySegment allocate(int bytes) {
