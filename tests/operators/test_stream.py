@@ -1,12 +1,14 @@
 """The operator attached from Python, in a MiniCluster."""
 
+import re
 from collections import Counter
 
 import pytest
 
 from keepline.jobs.retention import RetentionJob
 from keepline.jobs.settings import RetentionSettings
-from keepline.operators.stream import OperatorOptions, StatesError, channel, customer_stream, require_block
+from keepline.jobs.stack.java import ROOT
+from keepline.operators.stream import BLOCK, OperatorOptions, StatesError, channel, customer_stream, require_block
 
 from .conftest import collect, collection, event, spec
 
@@ -55,3 +57,10 @@ def test_more_resident_states_than_a_block_holds_are_refused_at_submit():
     require_block(698_367, 3072)
     with pytest.raises(StatesError, match=r"resident_states is 698,368: a subtask's block holds at most 698,367 states of 3,072 bytes"):
         RetentionJob.from_settings(RetentionSettings(resident_states=698_368))
+
+
+def test_the_bound_at_submit_is_the_slabs_own():
+    source = (ROOT / "operators/jvm/src/main/java/io/keepline/Slab.java").read_text(encoding="utf-8")
+    factor, bits = re.search(r"\bint PAGE = (\d+) << (\d+);", source).groups()
+    assert "return (Integer.MAX_VALUE - PAGE) / stateSize;" in source
+    assert 2**31 - 1 - (int(factor) << int(bits)) == BLOCK
