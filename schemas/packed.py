@@ -13,20 +13,19 @@ PACKED_OUT, one output frame (40 bytes, key, value in single-object encoding):
      0 u32 length of all   4 u8 channel   5 u8 0   6 u16 0   8 i64 sequence   16 i64 as_of   24 i64 created_ms (0 none)
     32 i32 key length      36 i32 value length   40 key, value
 
-The JVM source writes the first and the sinks read the second. Here are the same in Python, for replay and tests, and the compiled
-accessors (`in_key_length(buf, at)`, …), where `at` is the start of the record.
+The JVM source writes the first and the sinks read the second. Here are the same in Python, for replay and tests.
 """
 
 import hashlib
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from keepline.schemas.jit import njit
-from keepline.schemas.mem import copy_bytes, load_i32, load_i64, store_i32, store_i64, store_u8, store_u16, store_u32
+from keepline.schemas.mem import store_i32, store_i64, store_u8, store_u16, store_u32
 
 IN_HEADER = 48
 OUT_HEADER = 40
@@ -84,14 +83,6 @@ class Frame(NamedTuple):
     created_ms: int
     key: bytes
     value: bytes
-
-
-class Batch(NamedTuple):
-    """Many PACKED_IN records, one after the other in `buffer` (uint8); offsets and lengths are int32."""
-
-    buffer: NDArray[np.uint8]
-    offsets: NDArray[np.int32]
-    lengths: NDArray[np.int32]
 
 
 def peek(value: bytes) -> tuple[bytes | None, int]:
@@ -158,24 +149,6 @@ def pack_record(record: Record) -> bytes:
     return b"".join((head, key, value, trailer))
 
 
-def tick_record(key: bytes) -> bytes:
-    """The entry that stands for a fired timer of the customer with this key."""
-    return _IN.pack(TICK_FLAG, 0, 0, 0, 0, 0, 0, NO_TIME, len(key), 0) + key
-
-
-def pack_records(records: Iterable[Record]) -> Batch:
-    """Many PACKED_IN records in one buffer (below 2 GiB)."""
-    packed = [pack_record(record) for record in records]
-    lengths = np.fromiter(map(len, packed), np.int64, len(packed))
-    offsets = np.zeros(len(packed), np.int64)
-    np.cumsum(lengths[:-1], out=offsets[1:])
-    if packed and int(offsets[-1] + lengths[-1]) > np.iinfo(np.int32).max:
-        message = f"{len(packed)} records are more than 2 GiB: pack fewer at a time"
-        raise ValueError(message)
-    buffer = np.frombuffer(bytearray().join(packed), np.uint8)
-    return Batch(buffer, offsets.astype(np.int32), lengths.astype(np.int32))
-
-
 def unpack_record(packed: bytes) -> Unpacked:
     """Read one PACKED_IN record; length and SHA-256 are the whole value's, cut or not."""
     flags, topic, _, partition, offset, timestamp, created, event_time, n_key, n_value = _IN.unpack_from(packed)
@@ -214,66 +187,6 @@ def frames(buffer: bytes | bytearray | NDArray[np.uint8]) -> Iterator[Frame]:
 
 
 @njit
-def in_flags(buf: Any, at: int) -> Any:
-    """OVERSIZED_FLAG | NULL_KEY_FLAG."""
-    return np.int64(buf[at])
-
-
-@njit
-def in_topic(buf: Any, at: int) -> Any:
-    """Index of the topic."""
-    return np.int64(buf[at + 1])
-
-
-@njit
-def in_partition(buf: Any, at: int) -> Any:
-    """Kafka partition."""
-    return np.int64(load_i32(buf, at + 4))
-
-
-@njit
-def in_offset(buf: Any, at: int) -> Any:
-    """Kafka offset."""
-    return load_i64(buf, at + 8)
-
-
-@njit
-def in_timestamp(buf: Any, at: int) -> Any:
-    """Kafka timestamp, epoch ms."""
-    return load_i64(buf, at + 16)
-
-
-@njit
-def in_created_ms(buf: Any, at: int) -> Any:
-    """The producer's send time, epoch ms; 0 if unknown."""
-    return load_i64(buf, at + 24)
-
-
-@njit
-def in_event_time(buf: Any, at: int) -> Any:
-    """Event time as the source read it, epoch ms, or NO_TIME."""
-    return load_i64(buf, at + 32)
-
-
-@njit
-def in_key_length(buf: Any, at: int) -> Any:
-    """Bytes of the key, which starts at `at + IN_HEADER`."""
-    return np.int64(load_i32(buf, at + 40))
-
-
-@njit
-def in_value_length(buf: Any, at: int) -> Any:
-    """Bytes of the value (of what was kept of it), which follows the key."""
-    return np.int64(load_i32(buf, at + 44))
-
-
-@njit
-def in_value_start(buf: Any, at: int) -> Any:
-    """Where the value starts in `buf`."""
-    return at + IN_HEADER + load_i32(buf, at + 40)
-
-
-@njit
 def out_header(out: Any, at: int, channel: int, sequence: int, as_of: int, created_ms: int, key_length: int, value_length: int) -> None:
     """Write a frame's header at `at`; key and value follow at `at + OUT_HEADER`. May be called after the value was written there."""
     store_u32(out, at, OUT_HEADER + key_length + value_length)
@@ -285,9 +198,3 @@ def out_header(out: Any, at: int, channel: int, sequence: int, as_of: int, creat
     store_i64(out, at + 24, created_ms)
     store_i32(out, at + 32, key_length)
     store_i32(out, at + 36, value_length)
-
-
-@njit
-def out_key(out: Any, at: int, source: Any, start: int, length: int) -> Any:
-    """Copy the key of the frame at `at`; returns where its value starts."""
-    return copy_bytes(out, at + OUT_HEADER, source, start, length)

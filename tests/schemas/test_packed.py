@@ -12,7 +12,7 @@ from keepline.schemas import mem, packed
 from keepline.schemas.encode import encode, varint
 from keepline.schemas.framing import pack_confluent, unpack
 from keepline.schemas.jit import njit
-from keepline.schemas.packed import MAX_VALUE, NO_TIME, Frame, Record, frames, pack_frame, pack_record, pack_records, peek, unpack_record
+from keepline.schemas.packed import MAX_VALUE, NO_TIME, Frame, Record, frames, pack_frame, pack_record, peek, unpack_record
 
 EVENT = encode({"type": "Message", "customer_id": "c1", "event_id": "e1", "event_time": 1234})
 I64 = st.integers(-(2**63), 2**63 - 1)
@@ -58,10 +58,6 @@ def test_records_round_trip(key, value, topic, partition, offset, timestamp, cre
     assert (got.topic, got.partition, got.offset, got.timestamp, got.created_ms) == (topic, partition, offset, timestamp, created)
     assert (got.key, got.flags) == ((key, 0) if key is not None else (peek(value)[0] or b"", packed.NULL_KEY_FLAG))
     assert (got.value, got.value_length, got.value_sha256) == (value, len(value), hashlib.sha256(value).digest())
-    buf = np.frombuffer(b"\1\2\3" + data, np.uint8)
-    names = "in_flags in_topic in_partition in_offset in_timestamp in_created_ms in_event_time in_key_length in_value_length"
-    assert [int(getattr(packed, name)(buf, 3)) for name in names.split()] == [*got[:7], len(got.key), len(value)]
-    assert packed.in_value_start(buf, 3) == 3 + packed.IN_HEADER + len(got.key)
 
 
 def test_the_layout_is_the_one_the_jvm_writes():
@@ -87,21 +83,6 @@ def test_oversized_values_are_cut_and_say_what_they_were():
     assert unpack_record(pack_record(Record(b"k", whole[:MAX_VALUE]))).flags == 0
 
 
-def test_a_tick_is_a_key_and_nothing_else():
-    got = unpack_record(packed.tick_record(b"c1"))
-    assert (got.flags, got.key, got.value, got.event_time) == (packed.TICK_FLAG, b"c1", b"", NO_TIME)
-
-
-def test_many_records_lie_one_after_the_other():
-    records = [Record(b"k" * i, EVENT.value, offset=i) for i in range(5)]
-    batch = pack_records(records)
-    assert batch.offsets.dtype == batch.lengths.dtype == np.int32
-    for record, at, length in zip(records, batch.offsets, batch.lengths, strict=True):
-        assert batch.buffer[at : at + length].tobytes() == pack_record(record)
-    empty = pack_records([])
-    assert (len(empty.buffer), len(empty.offsets)) == (0, 0)
-
-
 @given(st.lists(st.builds(Frame, st.integers(0, 4), I64, I64, I64, st.binary(max_size=9), st.binary(max_size=30)), max_size=4))
 @settings(deadline=None)
 def test_frames_round_trip(many):
@@ -112,7 +93,7 @@ def test_frames_round_trip(many):
     for frame in many:
         key, value = (np.frombuffer(part + b"?", np.uint8) for part in (frame.key, frame.value))
         packed.out_header(out, at, frame.channel, frame.sequence, frame.as_of, frame.created_ms, len(frame.key), len(frame.value))
-        start = packed.out_key(out, at, key, 0, len(frame.key))
+        start = mem.copy_bytes(out, at + packed.OUT_HEADER, key, 0, len(frame.key))
         at = mem.copy_bytes(out, start, value, 0, len(frame.value))
     assert out.tobytes() == data
 
