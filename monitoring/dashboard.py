@@ -113,8 +113,9 @@ ROWS: tuple[tuple[str, tuple[Panel, ...]], ...] = (
               {"p50": quantile(0.5, "@created_to_redis_ms_le_bucket"), "p99": quantile(0.99, "@created_to_redis_ms_le_bucket"),
                "mean": f"{rate('@created_to_redis_ms_sum')} / {rate('@created_to_redis_ms_count')}"}),
         Panel("Event time behind the clock", "ms", "How old the operator's watermark is: the bound of disorder (`disorder`, 1 h) and a "
-              "little. Grows as fast as time passes: a partition holds event time back, and silent customers get no ticks.",
-              {"operator {{subtask_index}}": "@watermark_lag_ms", "Kafka records {{subtask_index}}": "#currentEmitEventTimeLag"}, low=None),
+              "little. Grows as fast as time passes: a partition holds event time back, and silent customers get no ticks. "
+              "Beside it how old the last block read is, by the event time of its first record.",
+              {"operator {{subtask_index}}": "@watermark_lag_ms", "read {{subtask_index}}": "#currentEmitEventTimeLag"}, low=None),
         Panel("Created → scored, distribution", "ms", "Scores by latency.",
               {"{{le}}": "sum by (le) (increase(@created_to_scored_ms_le_bucket[$__rate_interval]))"}, "heatmap"),
         Panel("Python, per record", "µs", "Time inside the Python call divided by records: kernels, policy and messages.",
