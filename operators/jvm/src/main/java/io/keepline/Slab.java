@@ -27,7 +27,7 @@ final class Slab {
   private final int[] heads;
   private final String[] names;
 
-  // What an event asks of its slot lies in one line of the processor's cache: a row of 16 words.
+  // What an event asks of its slot lies in one line of the processor's cache or two side by side: a row of 16 words.
   private static final int ROW = 16;
   private static final int HASH = 0;
   private static final int CHAIN = 1;
@@ -35,7 +35,7 @@ final class Slab {
   private static final int REFERENCED = 3;
   private static final int LENGTH = 4;
   private static final int KEY = 5;
-  /** Bytes of a key that its row holds, padded with zeros. */
+  /** Bytes of a key that its row holds; the last word of a shorter key is padded with zeros. */
   private static final int KEY_BYTES = 4 * (ROW - KEY);
   private final int[] rows;
   private int used;
