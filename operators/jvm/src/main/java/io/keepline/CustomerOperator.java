@@ -364,7 +364,7 @@ public final class CustomerOperator extends AbstractEmbeddedPythonFunctionOperat
   /** Some of what the next barrier would have to write. */
   private void writeAhead() throws Exception {
     long started = System.nanoTime();
-    int due = Math.min(slab.dirty(), pace.due(started, slab.dirty()));
+    int due = pace.due(started, slab.dirty());
     if (due > 0) {
       writeNext(due);
       long took = System.nanoTime() - started;

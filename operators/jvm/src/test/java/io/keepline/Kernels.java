@@ -95,7 +95,7 @@ final class Kernels {
       operator.pace(new WriteBackPace() {
         @Override
         int due(long now, int dirty) {
-          return s.ahead;
+          return Math.min(dirty, s.ahead);
         }
       });
     }
