@@ -39,7 +39,7 @@ def test_exactly_once_over_a_failure(environment, kafka, name, tmp_path):
     producer.flush(30)
 
     env = environment(2)
-    source = telemetry_source(env, kafka.bootstrap_servers, [topic], name, {"max.poll.records": "50"}, bounded=True)
+    source = telemetry_source(env, kafka.bootstrap_servers, [topic], name, {"max.poll.records": "50"}, bounded=True, blocks=True)
     frames = customer_stream(source, "counting_kernel", spec())
     exactly_once_sink(frames, kafka.bootstrap_servers, [out, other], name)
     env.execute(name)

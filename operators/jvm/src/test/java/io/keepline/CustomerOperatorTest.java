@@ -7,7 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import io.keepline.Kernels.Harness;
 import io.keepline.Kernels.Out;
 import io.keepline.Kernels.Settings;
-import java.util.ArrayList;
+import java.nio.charset.StandardCharsets;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -33,6 +33,17 @@ class CustomerOperatorTest {
       assertEquals(8, out.size());
       assertEquals(new Out(0, "a", 7, 8, MIN), out.get(6));
       assertEquals(new Out(0, "b", 1, 8, MIN), out.get(7));
+    }
+  }
+
+  @Test
+  void everyRecordOfABlockIsAnEvent() throws Exception {
+    try (Harness h = Kernels.open(new Settings())) {
+      h.block(Kernels.record("a", "count"), Kernels.record("b", "count"), Kernels.record("a", "count"));
+      h.block(Kernels.record("b", "count"));
+      h.setProcessingTime(5);
+      assertEquals(List.of(new Out(0, "a", 1, 4, MIN), new Out(0, "b", 1, 4, MIN), new Out(0, "a", 2, 4, MIN), new Out(0, "b", 2, 4, MIN)),
+          h.drain());
     }
   }
 
@@ -343,7 +354,10 @@ class CustomerOperatorTest {
   @Test
   void longAndStrangeKeysKeepTheirOwnState() throws Exception {
     try (Harness h = Kernels.open(new Settings())) {
-      List<String> keys = new ArrayList<>(List.of("", "\0\u00ff", "\u00c3\u00a9", "x".repeat(128), "y".repeat(200)));
+      String x = "x".repeat(60);
+      List<String> keys = List.of("", "\0\u00ff", "\u00c3\u00a9", "x".repeat(128), "y".repeat(200), "Aa", "BB", x + "Aa", x + "BB");
+      assertEquals(hash("Aa"), hash("BB"), "only the bytes tell these keys apart");
+      assertEquals(hash(x + "Aa"), hash(x + "BB"));
       for (int round = 1; round <= 2; round++) {
         for (String key : keys) {
           h.event(key, "count");
@@ -356,6 +370,11 @@ class CustomerOperatorTest {
         }
       }
     }
+  }
+
+  private static int hash(String key) {
+    byte[] b = key.getBytes(StandardCharsets.ISO_8859_1);
+    return Slab.hash(b, 0, b.length);
   }
 
   @Test

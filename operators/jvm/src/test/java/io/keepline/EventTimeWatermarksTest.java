@@ -81,6 +81,13 @@ class EventTimeWatermarksTest {
   }
 
   @Test
+  void everyRecordOfABlockCounts() {
+    EventTimeWatermarks.Generator g = strategy(0).generator(clock, () -> WALL);
+    g.onEvent(Kernels.joined(at(500 * HOUR), at(510 * HOUR), at(505 * HOUR)), 0, output);
+    assertEquals(List.of(509 * HOUR - 1), drain());
+  }
+
+  @Test
   void noneGoesOutBetweenTheBlocksOfAPiece() {
     EventTimeWatermarks.Generator g = strategy(0).generator(clock, () -> WALL);
     byte[] first = at(500 * HOUR);

@@ -1,5 +1,6 @@
 package io.keepline;
 
+import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -47,6 +48,13 @@ final class Kernels {
 
     void event(String key, String command) throws Exception {
       processElement(new StreamRecord<>(record(key, command)));
+    }
+
+    /** All of them as one element, which further blocks of the same piece of a poll follow. */
+    void block(byte[]... records) throws Exception {
+      byte[] block = joined(records);
+      block[0] |= PackedIn.FLAG_MORE;
+      processElement(new StreamRecord<>(block));
     }
 
     /** Frames emitted since the last call; watermarks as the number alone. */
@@ -110,6 +118,14 @@ final class Kernels {
 
   static byte[] record(String key, String command) {
     return PackedDeserializerTest.packed(key.getBytes(StandardCharsets.ISO_8859_1), command.getBytes(StandardCharsets.UTF_8));
+  }
+
+  static byte[] joined(byte[]... records) {
+    ByteArrayOutputStream block = new ByteArrayOutputStream();
+    for (byte[] record : records) {
+      block.writeBytes(record);
+    }
+    return block.toByteArray();
   }
 
   private static Object out(byte[] b) {
