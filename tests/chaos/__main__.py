@@ -10,6 +10,7 @@ import argparse
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from itertools import takewhile
 from pathlib import Path
 from random import Random
@@ -85,9 +86,9 @@ def main() -> int:
             shape = next(worlds)
             own = FAULTS[some[0]].shape
             shape = own(shape) if own else shape
-            with console.status(f"starting Kafka, Redis and Flink ({shape.backend}, parallelism {shape.parallelism})"):
-                world = World(shape, address).__enter__()
-            with world:
+            with ExitStack() as open_world:
+                with console.status(f"starting Kafka, Redis and Flink ({shape.backend}, parallelism {shape.parallelism})"):
+                    world = open_world.enter_context(World(shape, address))
                 facts["Checkpoint folder"] = world.store.kind if shape.disk else facts["Checkpoint folder"]
                 for name in some:
                     if _late(begun, given.minutes):
