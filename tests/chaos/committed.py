@@ -12,7 +12,8 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Message, Top
 from keepline.jobs.stack.kafka import EmbeddedKafka
 from keepline.jobs.tail import as_record
 from keepline.operators.spec import CHANNELS
-from tests.whole.support import Outputs, Record, plain
+from tests.chaos.records import Grouped, Records, owner
+from tests.whole.support import plain
 
 PARTITIONS = 2
 """Of each output topic."""
@@ -32,9 +33,9 @@ class Committed:
         self._kafka = kafka
         self._next = {(f"{prefix}.{channel}", number): OFFSET_BEGINNING for channel in CHANNELS for number in range(PARTITIONS)}
         self._prefix = prefix
-        self.outputs: dict[str, dict[str, list[Record]]] = {channel: defaultdict(list) for channel in CHANNELS}
+        self.outputs: dict[str, dict[str, Records]] = {channel: defaultdict(Records) for channel in CHANNELS}
 
-    def read(self, seconds: float = 60) -> Outputs:
+    def read(self, seconds: float = 60) -> Grouped:
         """Up to the end that every partition has now for committed readers. AssertionError where nothing has come for so many seconds."""
         consumer, left = _consumer(self._kafka), set(self._next)
         came = time.monotonic()
@@ -52,12 +53,12 @@ class Committed:
                         left.discard(place)
         finally:
             consumer.close()
-        return {channel: dict(made) for channel, made in self.outputs.items()}
+        return self.outputs
 
     def _take(self, message: Message) -> None:
         record = plain(as_record(message))
         channel = str(message.topic()).removeprefix(f"{self._prefix}.")
-        self.outputs[channel][record["customer_id"] if "customer_id" in record else record["key"]].append(record)
+        self.outputs[channel][owner(record)].append(record)
 
 
 class Watch:

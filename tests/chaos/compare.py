@@ -13,14 +13,14 @@ Dead letters without a key are nobody's: Kafka spreads them over the partitions,
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from keepline.operators.spec import CHANNELS
-from tests.whole.support import Outputs, without_place
+from tests.chaos.records import Grouped, Record
+from tests.whole.support import without_place
 
-Record = dict[str, Any]
 Identity = tuple[Any, ...]
 IDENTITY: dict[str, Callable[[Record], Identity]] = {
     "scores": lambda record: (record["score"], record["role"], record["as_of"], record["event_id"]),
@@ -57,7 +57,7 @@ class Difference:
             self.examples.append(text)
 
 
-def difference(found: Outputs, wanted: Outputs) -> Difference:
+def difference(found: Grouped, wanted: Grouped) -> Difference:
     """All channels, customer by customer."""
     told = Difference()
     for channel in CHANNELS:
@@ -67,7 +67,7 @@ def difference(found: Outputs, wanted: Outputs) -> Difference:
     return told
 
 
-def _one(channel: str, customer: str, found: list[Record], wanted: list[Record], told: Difference) -> None:
+def _one(channel: str, customer: str, found: Sequence[Record], wanted: Sequence[Record], told: Difference) -> None:
     told.records += len(found)
     if [_content(channel, record) for record in found] == [_content(channel, record) for record in wanted]:
         return
@@ -97,7 +97,7 @@ def _one(channel: str, customer: str, found: list[Record], wanted: list[Record],
         told.note(f"{channel} of {customer}: {moved} records in another place of the order")
 
 
-def _by_name(name: Callable[[Record], Identity], records: list[Record]) -> dict[Identity, list[Record]]:
+def _by_name(name: Callable[[Record], Identity], records: Sequence[Record]) -> dict[Identity, list[Record]]:
     grouped: dict[Identity, list[Record]] = defaultdict(list)
     for record in records:
         grouped[name(record)].append(record)
@@ -109,6 +109,6 @@ def _content(channel: str, record: Record) -> Record:
     return {field: value for field, value in without_place(record).items() if field not in free}
 
 
-def counts(outputs: Mapping[str, Mapping[str, list[Record]]]) -> Counter[str]:
+def counts(outputs: Grouped) -> Counter[str]:
     """Records by channel."""
     return Counter({channel: sum(map(len, made.values())) for channel, made in outputs.items()})

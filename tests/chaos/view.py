@@ -4,34 +4,38 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 from redis import Redis
 
-from tests.whole.support import Outputs
+from tests.chaos.records import Grouped, Record
 
+PIECE = 10_000
+"""Keys that are asked for at once."""
 KINDS = (("score", "scores", "as_of"), ("intervention", "interventions", "decided_at"))
 
 
-def _wanted(outputs: Outputs) -> dict[str, tuple[int, dict[str, Any]]]:
+def _wanted(outputs: Grouped) -> dict[str, tuple[str, Sequence[Record], int]]:
+    """Key → what its moment is called, and where the record is: a million parsed ones would be too many."""
     wanted = {}
     for kind, channel, moment in KINDS:
         for customer, made in outputs[channel].items():
-            last = max(reversed(made), key=lambda record, moment=moment: record[moment])  # type: ignore[misc]  # the later of equals
-            wanted[f"keepline:{kind}:{customer}" + (f":{last['score']}" if kind == "score" else "")] = (last[moment], last)
+            moments = [record[moment] for record in made]
+            last = len(made) - 1 - moments[::-1].index(max(moments))  # the later of equals
+            name = f":{made[last]['score']}" if kind == "score" else ""
+            wanted[f"keepline:{kind}:{customer}{name}"] = (moment, made, last)
     return wanted
 
 
-def _same(stored: Mapping[str, str], moment: int, record: Mapping[str, Any]) -> bool:
+def _same(stored: Mapping[str, str], moment: str, record: Record) -> bool:
     expected = {name: value for name, value in record.items() if value is not None and name != "as_of"}
     fields = {name: text for name, text in stored.items() if name not in ("as_of", "sequence")}
-    if int(stored["as_of"]) != moment or set(fields) != set(expected):
+    if int(stored["as_of"]) != record[moment] or set(fields) != set(expected):
         return False
     return all((json.loads(text) if name == "reasons" else type(expected[name])(text)) == expected[name] for name, text in fields.items())
 
 
-def differences(url: str, outputs: Outputs) -> list[str]:
+def differences(url: str, outputs: Grouped) -> list[str]:
     """One line for each key that is missing, too much, or not as it should be."""
     redis = Redis.from_url(url, decode_responses=True)
     wanted = _wanted(outputs)
@@ -39,16 +43,19 @@ def differences(url: str, outputs: Outputs) -> list[str]:
     told = [f"{key}: missing" for key in sorted(set(wanted) - keys)] + [f"{key}: of nobody" for key in sorted(keys - set(wanted))]
     common = sorted(keys & set(wanted))
     with redis.pipeline(transaction=False) as pipeline:
-        for key in common:
-            pipeline.hgetall(key)
-        for key, stored in zip(common, pipeline.execute(), strict=True):
-            if not stored or not _same(stored, *wanted[key]):
-                told.append(f"{key}: {stored}, and replay says {wanted[key][1]}")
+        for at in range(0, len(common), PIECE):
+            piece = common[at : at + PIECE]
+            for key in piece:
+                pipeline.hgetall(key)
+            for key, stored in zip(piece, pipeline.execute(), strict=True):
+                moment, made, last = wanted[key]
+                if not stored or not _same(stored, moment, made[last]):
+                    told.append(f"{key}: {stored}, and replay says {made[last]}")
     redis.close()
     return told
 
 
-def differences_soon(url: str, outputs: Outputs, seconds: float = 30) -> list[str]:
+def differences_soon(url: str, outputs: Grouped, seconds: float = 30) -> list[str]:
     """`differences`, given time: no checkpoint waits for the view, so it may come later."""
     deadline = time.monotonic() + seconds
     while (told := differences(url, outputs)) and time.monotonic() < deadline:

@@ -31,9 +31,10 @@ from keepline.operators.spec import CHANNELS
 from tests.chaos.committed import PARTITIONS, Committed, Watch
 from tests.chaos.dead import expected
 from tests.chaos.feed import Feed
+from tests.chaos.records import Grouped, by_customer
 from tests.chaos.store import Store
 from tests.jobs.models_for_tests import manifest
-from tests.whole.support import Outputs, command, drained, replayed, wait
+from tests.whole.support import command, drained, replay_files, wait
 
 NAME = "chaos"
 PATIENCE = 300.0
@@ -236,11 +237,13 @@ class World:
         except ClusterError:
             return None
 
-    def replay(self) -> Outputs:
+    def replay(self) -> Grouped:
         """What `replay` makes of everything sent so far, and the dead letters of what no file can hold."""
-        wanted = replayed(self.settings, self.feed.sent, self.folder / "replay")
+        files = replay_files(self.settings, self.feed.sent, self.folder / "replay")
+        wanted = {channel: by_customer(map(json.loads, path.open())) for channel, path in files.items()}
         for key, letters in expected(self.feed.sent).items():
-            wanted["dead-letters"].setdefault(key, []).extend(letters)
+            for letter in letters:
+                wanted["dead-letters"][key].append(letter)
         return wanted
 
     def told(self) -> str:

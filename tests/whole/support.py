@@ -96,12 +96,17 @@ def live(kafka: EmbeddedKafka, name: str) -> Outputs:
 
 def replayed(settings: RetentionSettings, records: Iterable[Sent], folder: Path) -> Outputs:
     """What `keepline replay` makes of the same records, in the same order."""
+    return {channel: by_customer(map(json.loads, path.open())) for channel, path in replay_files(settings, records, folder).items()}
+
+
+def replay_files(settings: RetentionSettings, records: Iterable[Sent], folder: Path) -> dict[str, Path]:
+    """The files of JSON Lines that `keepline replay` makes of the same records, by channel."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "events.jsonl"
     with path.open("w", encoding="utf-8") as file:
         file.writelines(json.dumps(record.event) + "\n" for record in records if record.event)
     replay_retention(settings, [path], folder / "out")
-    return {channel: by_customer(map(json.loads, (folder / "out" / f"{channel}.jsonl").open())) for channel in CHANNELS}
+    return {channel: folder / "out" / f"{channel}.jsonl" for channel in CHANNELS}
 
 
 def plain(record: Record) -> Record:
