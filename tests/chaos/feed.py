@@ -37,6 +37,7 @@ class Feed:
         self.sent: list[Sent] = []
         self.change: Change = unchanged
         self.begin = START
+        """Event time at which the piece at hand begins: what is added meanwhile with this time is not ahead of what is still to come."""
         self.muted: frozenset[int] = frozenset()
         """Partitions that get nothing for now; what is theirs is not made at all."""
         self._draw = random.Random(f"{seed} feed")
@@ -124,7 +125,6 @@ class Feed:
             else:
                 days, seconds = DAYS_A_SECOND, 1.0
                 records = self.crowd.active(self.begin, days, int(self._rate / days))
-            self.begin += int(days * DAY)
             records = [record for record in self.change(records) if record.partition not in self.muted]
         start, count = time.monotonic(), max(1, len(records))
         step = 20
@@ -134,6 +134,7 @@ class Feed:
             ahead = start + seconds * (at + step) / count - time.monotonic()
             if ahead > 0:
                 time.sleep(ahead)
+        self.begin += int(days * DAY)
 
     def _send(self, records: list[Sent]) -> None:
         created = [("created_ms", str(int(time.time() * 1000)).encode())]
