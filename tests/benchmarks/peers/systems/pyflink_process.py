@@ -13,5 +13,5 @@ SYSTEM = System(
     guarantee="exactly once",
     start=partial(start, mode="process"),
     processes=(1, 2),
-    share=0.01,
+    share=0.03,
 )
