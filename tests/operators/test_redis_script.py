@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import random
-import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -127,21 +126,10 @@ BUS = 10_000
 """So far above its port a node talks with the others."""
 
 
-def unused(port: int) -> bool:
-    """Whether a server could take this port now."""
-    with socket.socket() as trial:
-        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            trial.bind((ports.HOST, port))
-        except OSError:
-            return False
-    return True
-
-
 @pytest.fixture
 def cluster(tmp_path: Path) -> Iterator[str]:
     """A Redis cluster of one node, which refuses a call whose keys lie in different slots."""
-    port = next(free for free in (ports.free_ports(1)[0] for _ in range(1000)) if free < 55_000 and unused(free + BUS))
+    port = next(port for port in iter(lambda: ports.free_ports(1)[0], None) if port + BUS in ports.RANGE and ports.is_free(port + BUS))
     options = ["--port", str(port), "--bind", ports.HOST, "--dir", str(tmp_path), "--save", "", "--cluster-enabled", "yes"]
     child = Child("Redis", [program(), *options], tmp_path / "redis.log")
     try:
