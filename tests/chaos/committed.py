@@ -12,8 +12,8 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Message, Top
 from keepline.jobs.stack.kafka import EmbeddedKafka
 from keepline.jobs.tail import as_record
 from keepline.operators.spec import CHANNELS
-from tests.chaos.records import Grouped, Records, owner
-from tests.whole.support import plain
+from tests.chaos.records import Grouped, Records
+from tests.whole.support import owner, plain
 
 PARTITIONS = 2
 """Of each output topic."""

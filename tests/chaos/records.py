@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, overload
+from typing import overload
 
-Record = dict[str, Any]
+from tests.whole.support import Record, owner
 
 
 class Records(Sequence[Record]):
@@ -34,11 +34,6 @@ class Records(Sequence[Record]):
 
 Grouped = Mapping[str, Mapping[str, Sequence[Record]]]
 """Channel → customer → records, in order."""
-
-
-def owner(record: Record) -> str:
-    """The customer a record is about; of a dead letter or late event, the key."""
-    return str(record["customer_id"] if "customer_id" in record else record["key"])
 
 
 def by_customer(records: Iterable[Record]) -> dict[str, Records]:

@@ -114,10 +114,15 @@ def plain(record: Record) -> Record:
     return dict(json.loads(to_json(record)))
 
 
+def owner(record: Record) -> str:
+    """The customer a record is about; of a dead letter or late event, the key."""
+    return str(record["customer_id"] if "customer_id" in record else record["key"])
+
+
 def by_customer(records: Iterable[Record]) -> dict[str, list[Record]]:
     grouped: dict[str, list[Record]] = defaultdict(list)
     for record in records:
-        grouped[record["customer_id"] if "customer_id" in record else record["key"]].append(record)
+        grouped[owner(record)].append(record)
     return dict(grouped)
 
 
