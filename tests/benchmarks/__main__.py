@@ -163,7 +163,7 @@ def main() -> None:
         options.json.write_text(json.dumps({"machine": here, "results": results}, indent=2) + "\n")
     if options.markdown:
         mix = ", ".join(f"{share:.2%} {name}" for name, share in events.MIX.items())
-        command = " ".join(["python -m tests.benchmarks", *sys.argv[1:]])
+        command = f"python -m tests.benchmarks {page.measured_with(sys.argv[1:])}"
         page.put("parts", report.markdown(found, here, command, mix, events.EVENTS_A_DAY))
     if any(result.get("void") for part in results.values() for result in part):
         sys.exit("a run is void: see the table")

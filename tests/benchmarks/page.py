@@ -5,6 +5,7 @@ A page without markers, as older ones are, is taken as the section `parts` whole
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -17,6 +18,16 @@ HEAD = """# Benchmarks
 Written by the commands that measured; what people say to the figures is in [notes](benchmarks-notes.md), which is included here.
 Ratios travel between machines better than figures do.
 """
+
+
+WHERE = ("--json", "--journal")
+"""Flags that say where results go."""
+
+
+def measured_with(flags: Sequence[str]) -> str:
+    """The flags that decide what is measured: the page names no file of the machine it was written on."""
+    kept = [flag for before, flag in zip(("", *flags), flags, strict=False) if before not in WHERE]
+    return " ".join(flag for flag in kept if flag.partition("=")[0] not in WHERE)
 
 
 def _marks(name: str) -> tuple[str, str]:

@@ -71,7 +71,7 @@ def main() -> None:
     if not given.report:
         here = machine.describe()
         if not (given.resume and journal.session):
-            journal.begin(here, " ".join(sys.argv[1:]))
+            journal.begin(here, page.measured_with(sys.argv[1:]))
         elif here["Commit"] != journal.session["machine"]["Commit"]:
             sys.exit(
                 f"--resume: the session was measured at commit {journal.session['machine']['Commit']}, this is {here['Commit']}: go there, "

@@ -46,8 +46,8 @@ class Sizes:
     scenarios: tuple[Scenario, ...] = FULL
     slow_share: float = 0.4
     """Systems whose own share is below 1 run so many of it: a fifth of a minute is enough for a rate without a compiler's warm-up."""
-    trial_share: float = 0.2
-    """Events of a run that tries a number of processes, relative to a round's."""
+    trial_share: float = 0.5
+    """Events of a run that tries a number of processes, relative to a round's: in much shorter ones the JVM's compiler decides."""
     latency_shares: tuple[float, ...] = (0.1, 0.5, 0.8)
     latency_rates: tuple[int, ...] = (5_000, 20_000)
     latency_warm: float = 25.0

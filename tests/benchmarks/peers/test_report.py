@@ -206,3 +206,8 @@ def test_flags() -> None:
     assert parse(["--only", "keepline,expert"]).parts == ["throughput"]
     with pytest.raises(SystemExit):
         parse(["--parts", "speed"])
+
+
+@pytest.mark.parametrize("flags", [["--rounds", "5", "--json", "/home/me/o.json"], ["--journal=j", "--rounds", "5"], ["--rounds", "5"]])
+def test_the_page_names_no_file_of_the_machine(flags: list[str]) -> None:
+    assert page.measured_with(flags) == "--rounds 5"
