@@ -22,7 +22,7 @@ METHOD = """### How the sides are measured
   state that its guarantee needs. Everything runs on cores {cores}, the broker and the harness too.
 - **Rounds are interleaved** (A B C A B C …), and ratios taken within a round: whatever the machine does meanwhile, it does to all.
   Figures are medians with the least and the largest. Where the ranges of two systems touch, no ratio is given.
-- **The number of processes** (or Flink's parallelism) is the one that did most in a short run of each at the start.
+- **The number of processes** (or Flink's parallelism) is the one that did most in a run of half a round's events at the start.
 - **The steady part counts.** The input stands in Kafka before the start, the first third is warm-up. CPU is that of all the system's
   processes with their children, the broker's is beside it. Slow systems run fewer events, as the table says. The longest pause is the
   longest time in which the broker was given no output, by the times at which it appended.
