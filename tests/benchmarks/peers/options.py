@@ -26,15 +26,13 @@ class Scenario:
 
     customers: int
     checkpoint_s: float
-    share: float = 1.0
-    """Events relative to the first scenario."""
     only: tuple[str, ...] = ()
     """The systems that take part; none: all."""
     rounds: int = 99
     """At most so many rounds."""
 
 
-FULL = (Scenario(20_000, 1.0), Scenario(200_000, 5.0, share=0.5, only=("keepline", "java_flink"), rounds=3))
+FULL = (Scenario(20_000, 1.0), Scenario(200_000, 5.0, only=("keepline", "java_flink"), rounds=3))
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,10 +38,10 @@ def entries(systems: Sequence[System], scenario: Scenario) -> Iterator[Entry]:
                 yield Entry(system, backend)
 
 
-def event_count(entry: Entry, scenario: Scenario, sizes: Sizes) -> int:
+def event_count(entry: Entry, sizes: Sizes) -> int:
     """The events of one run."""
     share = entry.system.share if entry.system.share == 1 else entry.system.share * sizes.slow_share
-    return max(1, int(sizes.events * scenario.share * share * BACKEND_SHARE.get(entry.backend, 1.0)))
+    return max(1, int(sizes.events * share * BACKEND_SHARE.get(entry.backend, 1.0)))
 
 
 def measure(bench: Bench, journal: Journal, systems: Sequence[System], sizes: Sizes) -> None:
@@ -50,7 +50,7 @@ def measure(bench: Bench, journal: Journal, systems: Sequence[System], sizes: Si
     for scenario in sizes.scenarios:
         name = f"{scenario.customers}/{scenario.checkpoint_s:g}"
         chosen = list(entries(systems, scenario))
-        scored = [event_count(entry, scenario, sizes) for entry in chosen if entry.system.puts == "scores"]
+        scored = [event_count(entry, sizes) for entry in chosen if entry.system.puts == "scores"]
         if scored:
             bench.expected(scenario.customers, max(scored))  # once, and shorter runs use its beginning
         for entry in chosen:
@@ -61,7 +61,7 @@ def measure(bench: Bench, journal: Journal, systems: Sequence[System], sizes: Si
             for entry in chosen:
                 if failed[entry] >= GIVE_UP:
                     continue
-                n = event_count(entry, scenario, sizes)
+                n = event_count(entry, sizes)
                 row = {"part": "throughput", "scenario": name, "round": number}
                 found = once(bench, journal, entry, counts[entry.system.name], scenario, n, row)
                 failed[entry] = failed[entry] + 1 if found["void"] else 0
@@ -74,7 +74,7 @@ def best_count(bench: Bench, journal: Journal, entry: Entry, scenario: Scenario,
     system = entry.system
     if len(system.processes) == 1:
         return system.processes[0]
-    n = max(1, int(event_count(entry, scenario, sizes) * sizes.trial_share))
+    n = max(1, int(event_count(entry, sizes) * sizes.trial_share))
     tried = {
         count: once(bench, journal, entry, count, scenario, n, {"part": "trial", "scenario": name, "round": 0})
         for count in system.processes
