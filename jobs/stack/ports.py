@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 HOST = "127.0.0.1"
 RANGE = range(10_000, 32_768)
-"""Below what Linux and macOS hand out by themselves, as they come. From there any connection, even one that asks whether our server is up yet, can take
-a server's port before the server binds it."""
+"""Below what Linux and macOS hand out by themselves, as they come. From there any connection, even one that asks
+whether our server is up yet, can take a server's port before the server binds it."""
 
 
 def _in_turn() -> Iterator[int]:
