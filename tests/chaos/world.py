@@ -116,8 +116,7 @@ class World:
         self.kafka.create_topics([f"{NAME}.in"], shape.partitions)
         self.kafka.create_topics([f"{NAME}.{channel}" for channel in CHANNELS], PARTITIONS)
         self.redis = hold(EmbeddedRedis(durable=True))
-        # Counts are asked for while things happen, so they must be fresh.
-        own = {"execution.checkpointing.dir": self.store.folder.as_uri(), "metrics.fetcher.update-interval": "300"}
+        own = {"execution.checkpointing.dir": self.store.folder.as_uri()}
         self.flink = hold(FlinkCluster(taskmanagers=2, settings=own, zookeeper=self._zookeeper))
         self.settings = RetentionSettings(
             job_name=NAME, bootstrap_servers=self.kafka.bootstrap_servers, topics=(f"{NAME}.in",), output_prefix=NAME,
@@ -182,7 +181,7 @@ class World:
     def _exported(self, name: str) -> list[float]:
         """What the tasks of the job export under this name, a value a subtask.
 
-        Read from the TaskManagers: the JobManager's own copies may stand still for good after it has lost one (seen with Flink 2.3.0).
+        Read from the TaskManagers: the JobManager's own copies may stand still after it has lost one (seen for minutes, with Flink 2.3.0).
         """
         found: list[float] = []
         for process in self.pids():
