@@ -38,7 +38,7 @@ _TOPICS = {
     "Outcome": "feedback.outcomes",
 }
 _CONTROL = {"Consent", "Erasure", "Outcome"}
-OUTPUT_NAMES = ("Score", "Intervention", "Decision", "DeadLetter", "LateEvent", "AppPrediction", "ErasureReceipt")
+OUTPUT_NAMES = ("Score", "Intervention", "Decision", "DeadLetter", "LateEvent", "AppPrediction", "ErasureReceipt", "LabelledOutcome")
 
 
 class _Missing:

@@ -10,7 +10,7 @@ PACKED_IN, one source record on its way to the operator (48 bytes, key, value, a
 
 PACKED_OUT, one output frame (40 bytes, key, value in single-object encoding):
 
-     0 u32 length of all   4 u8 channel   5 u8 0   6 u16 0   8 i64 sequence   16 i64 as_of   24 i64 created_ms (0 none)
+     0 u32 length of all   4 u8 channel   5 u8 flags (1 view only)   6 u16 0   8 i64 sequence   16 i64 as_of   24 i64 created_ms (0 none)
     32 i32 key length      36 i32 value length   40 key, value
 
 The JVM source writes the first and the sinks read the second. Here are the same in Python, for replay and tests.
@@ -35,7 +35,13 @@ TICK_FLAG = 4
 MAX_VALUE = 256 * 1024
 TRAILER = 40
 NO_TIME = -(2**63)
-SCORES, INTERVENTIONS, DECISIONS, DEAD_LETTERS, LATE_EVENTS = range(5)
+SCORES, INTERVENTIONS, DECISIONS, DEAD_LETTERS, LATE_EVENTS, LABELLED_OUTCOMES, ERASURE_RECEIPTS = range(7)
+CLAIMS, SIGNALS = 62, 63
+"""Channels between operators, which no sink writes: claims on a campaign's budget, and what the contact policy is told."""
+ERASED_SEQUENCE = 1 << 60
+"""The sequence of the tombstones of an erased customer: above all others."""
+VIEW_ONLY = 1
+"""A frame's flag: it concerns the live view alone, and the Kafka sink passes over it."""
 
 _IN = struct.Struct("<BBHiqqqqii")
 _OUT = struct.Struct("<IBBHqqqii")
@@ -83,6 +89,7 @@ class Frame(NamedTuple):
     created_ms: int
     key: bytes
     value: bytes
+    flags: int = 0
 
 
 def peek(value: bytes) -> tuple[bytes | None, int]:
@@ -165,7 +172,7 @@ def unpack_record(packed: bytes) -> Unpacked:
 def pack_frame(frame: Frame) -> bytes:
     """One PACKED_OUT frame."""
     total = OUT_HEADER + len(frame.key) + len(frame.value)
-    head = _OUT.pack(total, frame.channel, 0, 0, frame.sequence, frame.as_of, frame.created_ms, len(frame.key), len(frame.value))
+    head = _OUT.pack(total, frame.channel, frame.flags, 0, frame.sequence, frame.as_of, frame.created_ms, len(frame.key), len(frame.value))
     return head + frame.key + frame.value
 
 
@@ -177,12 +184,12 @@ def frames(buffer: bytes | bytearray | NDArray[np.uint8]) -> Iterator[Frame]:
         if len(data) - at < OUT_HEADER:
             message = f"{len(data) - at} bytes are left at {at}: expected a frame of at least {OUT_HEADER}"
             raise ValueError(message)
-        total, channel, _, _, sequence, as_of, created, n_key, n_value = _OUT.unpack_from(data, at)
+        total, channel, flags, _, sequence, as_of, created, n_key, n_value = _OUT.unpack_from(data, at)
         if n_key < 0 or n_value < 0 or total != OUT_HEADER + n_key + n_value or at + total > len(data):
             message = f"the frame at {at} says {total} bytes, key {n_key}, value {n_value}; {len(data) - at} bytes are left"
             raise ValueError(message)
         start = at + OUT_HEADER
-        yield Frame(channel, sequence, as_of, created, bytes(data[start : start + n_key]), bytes(data[start + n_key : at + total]))
+        yield Frame(channel, sequence, as_of, created, bytes(data[start : start + n_key]), bytes(data[start + n_key : at + total]), flags)
         at += total
 
 

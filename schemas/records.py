@@ -14,6 +14,7 @@ import fastavro
 from keepline.schemas.catalog import EVENT_TYPES, OUTPUT_NAMES, output_schema
 from keepline.schemas.errors import KeeplineError
 from keepline.schemas.framing import FramingError, SingleObject, fingerprint, pack, unpack
+from keepline.schemas.history import released
 
 
 class RecordError(KeeplineError):
@@ -27,10 +28,25 @@ def without_logical_types(schema: Any) -> Any:
     return [without_logical_types(part) for part in schema] if isinstance(schema, list) else schema
 
 
+def _plain(schema: Any) -> Any:
+    return fastavro.parse_schema(without_logical_types(schema))
+
+
 @cache
 def _known() -> dict[bytes, tuple[str, Any]]:
     schemas = [event.schema for event in EVENT_TYPES] + [output_schema(name) for name in OUTPUT_NAMES]
-    return {fingerprint(s): (s["name"], fastavro.parse_schema(without_logical_types(s))) for s in schemas}
+    return {fingerprint(s): (s["name"], _plain(s)) for s in schemas}
+
+
+@cache
+def _older() -> dict[bytes, tuple[str, Any, Any]]:
+    """What earlier versions wrote: (name, the writer's schema, ours) by the writer's fingerprint."""
+    return {
+        fingerprint(schema): (name, _plain(schema), ours)
+        for ours_fingerprint, (name, ours) in _known().items()
+        for schema in released(name)
+        if fingerprint(schema) != ours_fingerprint
+    }
 
 
 @cache
@@ -39,7 +55,10 @@ def _by_name() -> dict[str, tuple[bytes, Any]]:
 
 
 def to_record(framed: bytes) -> tuple[str, dict[str, Any]]:
-    """(name, fields) of an event or output in single-object encoding; RecordError if it is none or does not end where it should."""
+    """(name, fields) of an event or output in single-object encoding; RecordError if it is none or does not end where it should.
+
+    One that an older version wrote is read as the newest: fields that its writer did not have get their defaults.
+    """
     try:
         framing = unpack(framed)
     except FramingError as error:
@@ -47,14 +66,17 @@ def to_record(framed: bytes) -> tuple[str, dict[str, Any]]:
     if not isinstance(framing, SingleObject):
         message = f"the value carries the schema id {framing.schema_id} of a registry: expected single-object encoding"
         raise RecordError(message)
-    try:
+    reader: Any = None
+    if framing.fingerprint in _known():
         name, schema = _known()[framing.fingerprint]
-    except KeyError:
+    elif framing.fingerprint in _older():
+        name, schema, reader = _older()[framing.fingerprint]
+    else:
         message = f"no schema has the fingerprint {framing.fingerprint.hex()}: the writer's version of Keepline is another"
-        raise RecordError(message) from None
+        raise RecordError(message)
     stream = io.BytesIO(framing.body)
     try:
-        record = fastavro.schemaless_reader(stream, schema, None)
+        record = fastavro.schemaless_reader(stream, schema, reader)
     except Exception as error:  # fastavro raises whatever its reading of damaged bytes ends in
         message = f"the bytes are not a {name}: {type(error).__name__}: {error}"
         raise RecordError(message) from error

@@ -57,12 +57,15 @@ CONTRACT = [
 OUTPUTS = {
     "Score": "customer_id score value band as_of event_id model_id model_version role reasons",
     "Intervention": "intervention_id customer_id kind channel offer score value reasons model_id model_version policy_version decided_at "
-    "not_before expires_at",
-    "Decision": "decision_id intervention_id customer_id result reason arm kind decided_at hold_until policy_version model_version",
+    "not_before expires_at trigger escalation_of",
+    "Decision": "decision_id intervention_id customer_id result reason arm kind decided_at hold_until policy_version model_version "
+    "trigger policy made_from",
     "DeadLetter": "topic partition offset timestamp key value value_length value_sha256 reason message",
     "LateEvent": "topic partition offset timestamp key value customer_id event_time newest_time behind_ms",
     "AppPrediction": "customer_id event_id as_of apps model_id model_version",
     "ErasureReceipt": "request_id erased_at counts",
+    "LabelledOutcome": "customer_id decision_id intervention_id kind channel trigger arm programme escalation status decided_at closed_at "
+    "outcomes label policy policy_version score value model_id model_version features",
 }
 
 

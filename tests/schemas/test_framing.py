@@ -24,11 +24,12 @@ OUTPUTS = {
     "Intervention": {
         "intervention_id": "0" * 32, "customer_id": "c", "kind": "sms_discount", "channel": "SMS", "offer": "10", "score": "churn",
         "value": 0.9, "reasons": REASONS, "model_id": "churn", "model_version": 1, "policy_version": 1, "decided_at": 1, "not_before": 2,
-        "expires_at": 3,
+        "expires_at": 3, "trigger": "at_risk", "escalation_of": None,
     },
     "Decision": {
         "decision_id": "d", "intervention_id": None, "customer_id": "c", "result": "HELD", "reason": "QUIET", "arm": "CONTROL",
         "kind": "sms_discount", "decided_at": 1, "hold_until": 2, "policy_version": 1, "model_version": 1,
+        "trigger": "at_risk", "policy": "retention", "made_from": "{}",
     },
     "DeadLetter": {
         "topic": "telemetry", "partition": 0, "offset": 5, "timestamp": -1, "key": b"\xff", "value": b"\0", "value_length": 1,
@@ -42,6 +43,12 @@ OUTPUTS = {
         "customer_id": "c", "event_id": "e", "as_of": 1, "apps": [{"app": "a", "probability": 0.5}], "model_id": "m", "model_version": 1,
     },
     "ErasureReceipt": {"request_id": "r", "erased_at": 1, "counts": {"scores": 2}},
+    "LabelledOutcome": {
+        "customer_id": "c", "decision_id": "d", "intervention_id": None, "kind": "sms_discount", "channel": "SMS", "trigger": "at_risk",
+        "arm": "CONTROL", "programme": "p", "escalation": False, "status": "LANDED", "decided_at": 1, "closed_at": 2,
+        "outcomes": [{"outcome": "CHURNED", "event_time": 2}], "label": "CHURNED", "policy": "retention", "policy_version": 1,
+        "score": "churn", "value": 0.9, "model_id": "churn", "model_version": 1, "features": {"calls_7d": 3.0},
+    },
 }  # fmt: skip
 
 
