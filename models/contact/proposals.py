@@ -1,0 +1,234 @@
+"""What a verdict does to a customer's state: an offer is made, claimed, held, cancelled, or its suppression is written.
+
+    Emit ──► deliver: Intervention + Decision EMITTED, or a claim where a budget has the last word
+    Hold ──► hold: Decision HELD ── due ──► come_due: deliver | hold on, the zone having changed | cancel: Decision CANCELLED
+    Suppress ──► suppress: Decision SUPPRESSED, if it is new
+
+Tickets for people go the same way as offers. Each function takes the contact and gives the next one; records go to the moment.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from keepline.models.contact import budget, records
+from keepline.models.contact.arms import CONTROL, TREATMENT, arm_of
+from keepline.models.contact.clock import free_from
+from keepline.models.contact.consent import BIT, permitted
+from keepline.models.contact.decide import CAP, ENDED, NO_MARKETING, NO_PROFILING, QUIET_HOURS, Emit, Hold, Suppress, may, room
+from keepline.models.contact.records import Moment
+from keepline.models.contact.rules import Level, Offer, Trigger
+from keepline.models.contact.signal import Signal
+from keepline.models.contact.state import Contact, Contacted, Cooldown, Proposal, Row, Snapshot, Told
+
+REASON_GONE, EXPIRED, OUTRANKED = "REASON_GONE", "EXPIRED", "OUTRANKED"
+
+
+def suppress(contact: Contact, moment: Moment, trigger: Trigger, verdict: Suppress, signal: Signal) -> Contact:
+    """Writes a suppression that is new; CONTROL, which stands for an offer, is written each time and waits for outcomes like one."""
+    offer, policy = verdict.offer, moment.rules.policy
+    kind = offer.kind if offer else ""
+    if verdict.reason != CONTROL and was_told(contact, trigger.name, kind, verdict.reason):
+        return contact
+    arm = TREATMENT if offer and offer.service else arm_of(contact.customer_id, policy.holdout)
+    written = records.decision(
+        contact, moment, records.SUPPRESSED, verdict.reason, trigger=trigger.name, source=signal, kind=kind, arm=arm, detail=verdict.detail
+    )
+    contact = _decided(contact, moment, written)
+    if verdict.reason == CONTROL and offer:
+        row = _row(moment, written, verdict.channel, records.snapshot(signal), programme=policy.holdout.programme if policy.holdout else "")
+        contact = replace(
+            contact, rows=(*contact.rows, row), cooldowns=_cooled(contact.cooldowns, offer.kind, moment.now + offer.cooldown_ms)
+        )
+    return contact
+
+
+def was_told(contact: Contact, trigger: str, kind: str, reason: str) -> bool:
+    """Whether this is what was decided last of the trigger."""
+    return any(each.trigger == trigger and each.kind == kind and each.reason == reason for each in contact.told)
+
+
+def propose(contact: Contact, moment: Moment, trigger: Trigger, verdict: Emit | Hold, signal: Signal) -> Contact:
+    """Makes the offer that was decided on, or holds it."""
+    offer: Offer = verdict.offer
+    proposal = Proposal(
+        intervention_id=verdict.intervention_id,
+        kind=offer.kind,
+        offer=offer.offer,
+        channel=verdict.channel,
+        trigger=trigger.name,
+        reason=moment.rules.codes[trigger.name],
+        service=offer.service,
+        campaign=offer.campaign,
+        cooldown_ms=offer.cooldown_ms,
+        valid_ms=offer.valid_ms,
+        made_at=moment.now,
+        due=verdict.until if isinstance(verdict, Hold) else moment.now,
+        escalation_of="",
+        snapshot=records.snapshot(signal),
+    )
+    return hold(contact, moment, proposal) if isinstance(verdict, Hold) else deliver(contact, moment, proposal)
+
+
+def hold(contact: Contact, moment: Moment, proposal: Proposal) -> Contact:
+    """Keeps a proposal until its `due`."""
+    written = _decision(contact, moment, records.HELD, QUIET_HOURS, proposal, hold_until=proposal.due)
+    contact = _decided(contact, moment, written, ticket=bool(proposal.escalation_of))
+    return replace(contact, held=(*contact.held, proposal))
+
+
+def deliver(contact: Contact, moment: Moment, proposal: Proposal) -> Contact:
+    """Makes a proposal now: its records, or a claim; its row, its cool-down, its place in the caps."""
+    rules, now, offered = moment.rules, moment.now, proposal.intervention_id
+    made = records.intervention(contact, moment, proposal)
+    written = _decision(contact, moment, records.EMITTED, proposal.reason, proposal)
+    budgeted, ticket = rules.budgets.get(proposal.campaign), bool(proposal.escalation_of)
+    if budgeted is None:
+        moment.put(records.INTERVENTION, made, contact.customer_id)
+        moment.put(records.DECISION, written, contact.customer_id)
+    else:
+        claim = budget.claim(budgeted, made, written)
+        moment.put(records.CLAIM, claim, budget.claim_key(claim["campaign"], claim["day"], claim["shard"]))
+    holdout, escalation = rules.policy.holdout, rules.policy.escalation
+    row = _row(
+        moment,
+        written,
+        proposal.channel,
+        proposal.snapshot,
+        programme=holdout.programme if holdout and not proposal.service else "",
+        service=proposal.service,
+        escalation=ticket,
+        claimed=budgeted is not None,
+        escalates_at=now + escalation.after_ms if escalation and not proposal.service else 0,
+    )
+    if ticket:
+        return replace(contact, decisions=contact.decisions + 1, rows=(*contact.rows, row), ticket_at=now)
+    counts = not proposal.service and rules.cap_ms[proposal.channel] > 0
+    return replace(
+        contact,
+        decisions=contact.decisions + 1,
+        told=_told(contact, written),
+        rows=(*contact.rows, row),
+        cooldowns=_cooled(contact.cooldowns, proposal.kind, now + proposal.cooldown_ms),
+        contacts=(*contact.contacts, Contacted(now, proposal.channel, offered)) if counts else contact.contacts,
+    )
+
+
+def come_due(contact: Contact, moment: Moment, proposal: Proposal) -> Contact:
+    """What becomes of a held proposal at its `due`: it is looked at again, for much may have happened since."""
+    rules = moment.rules
+    reason = _gone(contact, moment, proposal)
+    if reason:
+        return cancel(contact, moment, proposal, reason)
+    at = free_from(rules.quiet[proposal.channel], rules.zone_of(contact.zone), moment.now)
+    if at is None:
+        return cancel(contact, moment, proposal, QUIET_HOURS)
+    if not proposal.service and room(rules, contact, at, proposal.channel, but=proposal.intervention_id):
+        return cancel(contact, moment, proposal, CAP)
+    if at > moment.now:  # the customer's clock is another one since; no second HELD, the offer is still the same
+        later = replace(proposal, due=at)
+        contact = replace(contact, held=tuple(later if each is proposal else each for each in contact.held))
+        return replace(contact, ticket_at=at) if proposal.escalation_of else contact
+    return deliver(_without(contact, proposal), moment, proposal)
+
+
+def _gone(contact: Contact, moment: Moment, proposal: Proposal) -> str:
+    """Why a held proposal no longer stands; "" if it does."""
+    rules, trigger = moment.rules, moment.rules.triggers.get(proposal.trigger)
+    if contact.ended:
+        return ENDED
+    if proposal.escalation_of:
+        return ""
+    if trigger is None:
+        return REASON_GONE  # the policy is another one since
+    consent, channel = permitted(contact.consents, rules.policy), BIT[proposal.channel]
+    if not channel & may(trigger, consent, service=True):
+        return NO_PROFILING
+    if not channel & may(trigger, consent, service=proposal.service):
+        return NO_MARKETING
+    if isinstance(trigger.when, Level):
+        if trigger.name not in contact.active:
+            return REASON_GONE
+    elif moment.now > proposal.made_at + proposal.valid_ms:
+        return EXPIRED
+    if not proposal.service and arm_of(contact.customer_id, rules.policy.holdout) == CONTROL:
+        return CONTROL  # the holdout is another one since
+    return ""
+
+
+def cancel(contact: Contact, moment: Moment, proposal: Proposal, reason: str) -> Contact:
+    """Gives a held proposal up."""
+    contact = _without(contact, proposal)
+    ticket = bool(proposal.escalation_of)
+    contact = _decided(contact, moment, _decision(contact, moment, records.CANCELLED, reason, proposal), ticket=ticket)
+    return replace(contact, ticket_at=0) if ticket else contact
+
+
+def _without(contact: Contact, proposal: Proposal) -> Contact:
+    return replace(contact, held=tuple(each for each in contact.held if each is not proposal))
+
+
+def _decision(
+    contact: Contact, moment: Moment, result: str, reason: str, proposal: Proposal, hold_until: int | None = None
+) -> dict[str, Any]:
+    return records.decision(
+        contact,
+        moment,
+        result,
+        reason,
+        trigger=proposal.trigger,
+        source=proposal.snapshot,
+        kind=proposal.kind,
+        intervention_id=proposal.intervention_id,
+        hold_until=hold_until,
+    )
+
+
+def _decided(contact: Contact, moment: Moment, written: dict[str, Any], *, ticket: bool = False) -> Contact:
+    """Puts a decision out, and remembers it."""
+    moment.put(records.DECISION, written, contact.customer_id)
+    return replace(contact, decisions=contact.decisions + 1, told=contact.told if ticket else _told(contact, written))
+
+
+def _told(contact: Contact, written: dict[str, Any]) -> tuple[Told, ...]:
+    """A decision is the last of its trigger from now on. A ticket's is not, for it decides on no candidate."""
+    result, trigger = written["result"], written["trigger"]
+    reason = written["reason"] if result == records.SUPPRESSED else result
+    return (*(each for each in contact.told if each.trigger != trigger), Told(trigger, written["kind"], reason, written["decided_at"]))
+
+
+def _row(
+    moment: Moment,
+    written: dict[str, Any],
+    channel: str,
+    seen: Snapshot,
+    *,
+    programme: str,
+    service: bool = False,
+    escalation: bool = False,
+    claimed: bool = False,
+    escalates_at: int = 0,
+) -> Row:
+    """The row of a decision."""
+    return Row(
+        decision_id=written["decision_id"],
+        intervention_id=written["intervention_id"] or "",
+        kind=written["kind"],
+        channel=channel,
+        trigger=written["trigger"],
+        programme=programme,
+        policy=moment.rules.policy.name,
+        policy_version=moment.rules.policy.version,
+        decided_at=moment.now,
+        snapshot=seen,
+        arm=written["arm"],
+        service=service,
+        escalation=escalation,
+        claimed=claimed,
+        escalates_at=escalates_at,
+    )
+
+
+def _cooled(cooldowns: tuple[Cooldown, ...], kind: str, until: int) -> tuple[Cooldown, ...]:
+    return (*(each for each in cooldowns if each.kind != kind), Cooldown(kind, until))

@@ -1,0 +1,183 @@
+"""What is remembered of a customer for the contact policy. Frozen; every step makes a new one. `stored.py` turns it into bytes and back.
+
+How large it gets: consents are at most ten, one a purpose and channel; cool-downs, held offers and `told` at most one a kind or trigger of
+the policy; contacts at most what the caps allow in the longest of them; low scores at most `MOST_LOW`. Open rows are what takes space (1
+to 2 KiB each with 36 features): an offer or a control decision has one for the landing window, so there are about landing / cool-down of
+each kind, and a ticket's; after the window a row keeps only what names it, for as long again. Typical: 100 bytes with consents alone, 2 KiB
+with an open row.
+
+How long it is kept: consents and the time zone until the customer's Erasure, for nothing else knows them. All else ends by time: the last
+that does is what was decided of a trigger, after `TOLD_MS`. A state in which nothing is left is dropped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from keepline.models.contact.arms import TREATMENT
+from keepline.models.contact.consent import Consent
+from keepline.models.contact.rules import DAY_MS
+from keepline.models.contact.signal import Reason
+
+TOLD_MS = 400 * DAY_MS
+"""How long a trigger's last decision is remembered, so that a suppression is not written again: as long as a silent customer's features."""
+MOST_LOW = 512
+"""Low scores that are kept for rises. A score would have to rise that often in a row within a rise's window to have more."""
+MOST_OUTCOMES = 64
+"""Outcomes that are joined to one row; a row with so many has gone wrong at its source, and those that follow are left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The numbers that a decision rested on, as its signal had them."""
+
+    event_id: str = ""
+    value: float = 0.0
+    band: int = 0
+    reasons: tuple[Reason, ...] = ()
+    features: Mapping[str, float] = field(default_factory=dict)
+    model_id: str = ""
+    model_version: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Contacted:
+    """A marketing contact that counts in a cap."""
+
+    at: int
+    """From when it may be delivered."""
+    channel: str
+    intervention_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cooldown:
+    """No offer of the kind before `until`."""
+
+    kind: str
+    until: int
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What was decided last of a trigger, and when it was written."""
+
+    trigger: str
+    kind: str
+    reason: str
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Low:
+    """A score that was signalled, lower than all that came after it."""
+
+    at: int
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """An offer that is to be made, now or, where it is held, at `due`. It has all that its records need, whatever becomes of the policy."""
+
+    intervention_id: str
+    kind: str
+    offer: str
+    channel: str
+    trigger: str
+    reason: str
+    """Its code in the decision that emits it."""
+    service: bool
+    campaign: str
+    cooldown_ms: int
+    valid_ms: int
+    made_at: int
+    due: int
+    escalation_of: str
+    """Of a ticket: the offer that it follows; else ""."""
+    snapshot: Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """An outcome of a decision."""
+
+    outcome: str
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A decision whose outcomes are waited for: an intervention, a claim for one, or the control group's decision."""
+
+    decision_id: str
+    intervention_id: str
+    """"" in the control group."""
+    kind: str
+    channel: str
+    trigger: str
+    programme: str
+    policy: str
+    policy_version: int
+    decided_at: int
+    snapshot: Snapshot
+    arm: str = TREATMENT
+    service: bool = False
+    escalation: bool = False
+    claimed: bool = False
+    """Whether the campaign's budget had the last word, so that only an outcome proves that it was emitted."""
+    escalates_at: int = 0
+    """When it is looked at whether the offer helped; 0 not (any more)."""
+    escalated: bool = False
+    landed: bool = False
+    churned: bool = False
+    outcomes: tuple[Joined, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """Until when, and for which signals, nothing can change: see `stored.asleep`. Never part of a decision."""
+
+    until: int = 0
+    """Signals before it may be passed over; 0 none."""
+    mask: int = 0
+    offer: int = -1
+    """Place of the offer that was chosen last; -1 none."""
+    refusal: int = 0
+    """Place of the code with which the choice ended, in `decide.REFUSALS`."""
+    marketing: int = 0
+    profiling: int = 0
+    """Permitted channels."""
+    print: int = 0
+    """The policy's `Compiled.print`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """All that is remembered of a customer. Times are epoch ms; 0 where there was none."""
+
+    customer_id: str
+    clock: int = 0
+    """The newest `now` of a step; it never goes back."""
+    wake: int = 0
+    """When a timer is to fire; 0 none."""
+    decisions: int = 0
+    """Decisions written so far: part of their ids."""
+    active: tuple[str, ...] = ()
+    """The level triggers that held at the newest signal."""
+    ended: bool = False
+    zone: str = ""
+    zone_at: int = 0
+    complained_at: int = 0
+    """The newest complaint, while an offer waits to be looked at."""
+    ticket_at: int = 0
+    """not_before of the newest ticket."""
+    consents: tuple[Consent, ...] = ()
+    contacts: tuple[Contacted, ...] = ()
+    cooldowns: tuple[Cooldown, ...] = ()
+    told: tuple[Told, ...] = ()
+    low: tuple[Low, ...] = ()
+    held: tuple[Proposal, ...] = ()
+    rows: tuple[Row, ...] = ()
+    rest: Rest = Rest()

@@ -1,0 +1,185 @@
+"""A contact as bytes, for a job's state: a version, a head of fixed size, then Avro by `state-N.avsc`, N being the version.
+
+     0 u8 version   1 u8 flags (1 the contract is over)   2 i16 offer   4 u32 policy   8 i64 rest until   16 u64 levels
+    24 u8 refusal   25 u8 marketing   26 u8 profiling     27 u8 0      28 i64 clock   36 i64 wake   44 Avro
+
+The head is what `rest.asleep` reads without decoding the rest. Evolution is Avro's: a field is added with a default in a `state-N.avsc` of
+the next N, and a state of an older version is read by its own schema and the newest together. A released file is never changed.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import struct
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import fastavro
+
+from keepline.models.contact.consent import Consent
+from keepline.models.contact.signal import Reason
+from keepline.models.contact.state import Contact, Contacted, Cooldown, Joined, Low, Proposal, Rest, Row, Snapshot, Told
+from keepline.schemas.errors import KeeplineError
+
+VERSION = 1
+HEAD = struct.Struct("<BBhIqQBBBxqq")
+CLOCK_AT = 28
+ENDED_FLAG = 1
+_CLOCK = struct.Struct("<q")
+
+
+class ContactStateError(KeeplineError):
+    """Bytes that are no contact of a version that this build reads."""
+
+
+@cache
+def _schema(version: int) -> Any:
+    return fastavro.parse_schema(json.loads(Path(__file__).with_name(f"state-{version}.avsc").read_bytes()))
+
+
+def with_clock(state: bytes, clock: int) -> bytes:
+    """The same state at a later `now`."""
+    return state[:CLOCK_AT] + _CLOCK.pack(clock) + state[CLOCK_AT + _CLOCK.size :]
+
+
+def pack(contact: Contact) -> bytes:
+    """A contact as bytes of the newest version."""
+    rest = contact.rest
+    stream = io.BytesIO()
+    stream.write(
+        HEAD.pack(
+            VERSION, ENDED_FLAG if contact.ended else 0, rest.offer, rest.print, rest.until, rest.mask, rest.refusal, rest.marketing,
+            rest.profiling, contact.clock, contact.wake,
+        )
+    )  # fmt: skip
+    fastavro.schemaless_writer(stream, _schema(VERSION), _plain(contact))
+    return stream.getvalue()
+
+
+def _plain(contact: Contact) -> dict[str, Any]:
+    return {
+        "customer_id": contact.customer_id,
+        "decisions": contact.decisions,
+        "active": contact.active,
+        "zone": contact.zone,
+        "zone_at": contact.zone_at,
+        "complained_at": contact.complained_at,
+        "ticket_at": contact.ticket_at,
+        "consents": [{"purpose": c.purpose, "channel": c.channel, "status": c.status, "at": c.at} for c in contact.consents],
+        "contacts": [{"at": c.at, "channel": c.channel, "intervention_id": c.intervention_id} for c in contact.contacts],
+        "cooldowns": [{"kind": c.kind, "until": c.until} for c in contact.cooldowns],
+        "told": [{"trigger": t.trigger, "kind": t.kind, "reason": t.reason, "at": t.at} for t in contact.told],
+        "low": [{"at": each.at, "value": each.value} for each in contact.low],
+        "held": [_plain_proposal(held) for held in contact.held],
+        "rows": [_plain_row(row) for row in contact.rows],
+    }
+
+
+def _plain_snapshot(seen: Snapshot) -> dict[str, Any]:
+    return {
+        "event_id": seen.event_id,
+        "value": seen.value,
+        "band": seen.band,
+        "reasons": [{"feature": r.feature, "value": r.value, "contribution": r.contribution} for r in seen.reasons],
+        "feature_names": "\n".join(seen.features),
+        "feature_values": struct.pack(f"<{len(seen.features)}d", *seen.features.values()),
+        "model_id": seen.model_id,
+        "model_version": seen.model_version,
+    }
+
+
+def _plain_proposal(held: Proposal) -> dict[str, Any]:
+    return {
+        "intervention_id": held.intervention_id,
+        "kind": held.kind,
+        "offer": held.offer,
+        "channel": held.channel,
+        "trigger": held.trigger,
+        "reason": held.reason,
+        "service": held.service,
+        "campaign": held.campaign,
+        "cooldown_ms": held.cooldown_ms,
+        "valid_ms": held.valid_ms,
+        "made_at": held.made_at,
+        "due": held.due,
+        "escalation_of": held.escalation_of,
+        "snapshot": _plain_snapshot(held.snapshot),
+    }
+
+
+def _plain_row(row: Row) -> dict[str, Any]:
+    return {
+        "decision_id": row.decision_id,
+        "intervention_id": row.intervention_id,
+        "kind": row.kind,
+        "channel": row.channel,
+        "trigger": row.trigger,
+        "programme": row.programme,
+        "policy": row.policy,
+        "policy_version": row.policy_version,
+        "decided_at": row.decided_at,
+        "snapshot": _plain_snapshot(row.snapshot),
+        "arm": row.arm,
+        "service": row.service,
+        "escalation": row.escalation,
+        "claimed": row.claimed,
+        "escalates_at": row.escalates_at,
+        "escalated": row.escalated,
+        "landed": row.landed,
+        "churned": row.churned,
+        "outcomes": [{"outcome": each.outcome, "at": each.at} for each in row.outcomes],
+    }
+
+
+def unpack(state: bytes) -> Contact:
+    """The contact of bytes that `pack` of this version or an older one made. ContactStateError for others."""
+    version = state[0] if state else 0
+    if not 1 <= version <= VERSION:
+        message = (
+            f"the state of a contact is of version {version} ({len(state)} bytes): this build reads versions 1 to {VERSION}; "
+            "run the build that wrote it, or a newer one"
+        )
+        raise ContactStateError(message)
+    try:
+        _, flags, offer, print_, until, mask, refusal, marketing, profiling, clock, wake = HEAD.unpack_from(state)
+        reader = None if version == VERSION else _schema(VERSION)
+        plain: Any = fastavro.schemaless_reader(io.BytesIO(state[HEAD.size :]), _schema(version), reader)
+    except Exception as error:  # fastavro raises whatever its reading of damaged bytes ends in
+        message = f"the state of a contact is damaged ({len(state)} bytes, version {version}): {error}; restore an earlier checkpoint"
+        raise ContactStateError(message) from error
+    return Contact(
+        customer_id=plain["customer_id"],
+        clock=clock,
+        wake=wake,
+        decisions=plain["decisions"],
+        active=tuple(plain["active"]),
+        ended=bool(flags & ENDED_FLAG),
+        zone=plain["zone"],
+        zone_at=plain["zone_at"],
+        complained_at=plain["complained_at"],
+        ticket_at=plain["ticket_at"],
+        consents=tuple(Consent(**each) for each in plain["consents"]),
+        contacts=tuple(Contacted(**each) for each in plain["contacts"]),
+        cooldowns=tuple(Cooldown(**each) for each in plain["cooldowns"]),
+        told=tuple(Told(**each) for each in plain["told"]),
+        low=tuple(Low(**each) for each in plain["low"]),
+        held=tuple(Proposal(**(each | {"snapshot": _snapshot(each["snapshot"])})) for each in plain["held"]),
+        rows=tuple(_row(each) for each in plain["rows"]),
+        rest=Rest(until, mask, offer, refusal, marketing, profiling, print_),
+    )
+
+
+def _snapshot(plain: dict[str, Any]) -> Snapshot:
+    values = plain.pop("feature_values")
+    joined = plain.pop("feature_names")
+    names = joined.split("\n") if values else ()
+    plain["features"] = dict(zip(names, struct.unpack(f"<{len(values) // 8}d", values), strict=True))
+    plain["reasons"] = tuple(Reason(**each) for each in plain["reasons"])
+    return Snapshot(**plain)
+
+
+def _row(plain: dict[str, Any]) -> Row:
+    outcomes = tuple(Joined(**each) for each in plain["outcomes"])
+    return Row(**(plain | {"snapshot": _snapshot(plain["snapshot"]), "outcomes": outcomes}))
