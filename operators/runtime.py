@@ -1,6 +1,8 @@
-"""What the JVM shell calls: one function, `entry`, over two direct buffers that Python maps as NumPy arrays.
+"""What the JVM shells call: one function, `entry`.
 
-Only ever one function name per interpreter: a second one crashes pemja 0.5.7 (docs/decisions). No bytes cross per batch.
+Only ever one function name per interpreter: a second one crashes pemja 0.5.7 (docs/decisions). For the customer operator it works on two
+direct buffers that Python maps as NumPy arrays, and no bytes cross per batch. The operators of rare work (`operators.rare`) hand state and
+frame over as bytes, one call a step.
 """
 
 from __future__ import annotations
@@ -12,18 +14,20 @@ import itertools
 import mmap
 import struct
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import numpy.typing as npt
 
+from keepline.operators import rare
 from keepline.operators.code import code_hash, opened, package_of
 from keepline.operators.customer import CustomerKernel
 from keepline.operators.spec import OperatorSpec
 
-OPEN, STATE_SIZE, MAP, RUN, CLOSE, MIGRATE, DESCRIBE, WAITING_FOR = range(8)
+OPEN, STATE_SIZE, MAP, RUN, CLOSE, MIGRATE, DESCRIBE, WAITING_FOR, RARE_OPEN, RARE_RUN = range(10)
 MADV_HUGEPAGE = getattr(mmap, "MADV_HUGEPAGE", 14)
 _kernels: dict[int, CustomerKernel] = {}
+_rare: dict[int, rare.RareKernel] = {}
 _others: dict[int, tuple[Callable[..., Any], int]] = {}
 """Operators whose job brought other code than this: that code's `entry`, and its own handle there."""
 _handles = itertools.count(1)
@@ -43,34 +47,40 @@ def _large_pages(address: int, size: int) -> None:
         ctypes.CDLL(None).madvise(ctypes.c_void_p(address), ctypes.c_size_t(size), MADV_HUGEPAGE)
 
 
-def _open(data: bytes) -> int:
+def _open(op: int, data: bytes) -> int:
     wanted, archive, spec = opened(data)
     package = package_of(wanted, archive)
     handle = next(_handles)
-    if package == __name__.partition(".")[0]:
+    if package != __name__.partition(".")[0]:
+        other = importlib.import_module(f"{package}.operators.runtime").entry
+        _others[handle] = other, other(op, 0, 0, 0, 0, spec)
+    elif op == OPEN:
         _kernels[handle] = CustomerKernel(OperatorSpec.loads(spec), ask=True)
     else:
-        other = importlib.import_module(f"{package}.operators.runtime").entry
-        _others[handle] = other, other(OPEN, 0, 0, 0, 0, spec)
+        _rare[handle] = rare.open_kernel(spec)
     return handle
 
 
-def entry(op: int, a: int, b: int, c: int, d: int, data: bytes | None) -> int | bytes:
-    """Dispatches one call of the shell (see docs/architecture.md, "The shell's calls").
+def entry(op: int, a: int, b: int, c: int, d: int, data: bytes | None) -> int | bytes | str:
+    """Dispatches one call of a shell (see docs/architecture.md, "The shell's calls").
 
     OPEN data=sealed spec → handle · STATE_SIZE a=handle b=0 → version << 32 | size, b=1 → its rules, four little-endian int64 each ·
     MAP a=handle b=block c=io d=entries
     data=(capacity, event bytes, out bytes, io bytes, bound) · RUN a=handle b=entries c=watermark d=wall clock → consumed ·
     CLOSE a=handle · MIGRATE a=handle data=old state → new state · DESCRIBE a=handle → what is counted (JSON) ·
     WAITING_FOR a=handle → what RUN waits for, as text.
+    Of rare work: RARE_OPEN data=sealed spec → handle · RARE_RUN a=handle b=0 a frame, 1 a due time c=that time data=key, state, frame →
+    state, wake, frames, or text: a refusal (operators/rare.py) · DESCRIBE and CLOSE as above.
     """
-    if op == OPEN:
-        return _open(bytes(data or b""))
+    if op in (OPEN, RARE_OPEN):
+        return _open(op, bytes(data or b""))
     if a in _others:
         other, handle = _others.pop(a) if op == CLOSE else _others[a]
         return other(op, handle, b, c, d, data)  # type: ignore[no-any-return]
     if op == RUN:
         return _kernels[a].run(b, c, d)
+    if a in _rare:
+        return _of_rare(op, a, b, c, bytes(data or b""))
     kernel = _kernels[a]
     if op == STATE_SIZE:
         if b:
@@ -90,5 +100,20 @@ def entry(op: int, a: int, b: int, c: int, d: int, data: bytes | None) -> int | 
     if op == CLOSE:
         del _kernels[a]  # drops the views before the JVM frees the buffers
         return 0
+    return _unknown(op)
+
+
+def _of_rare(op: int, a: int, b: int, c: int, data: bytes) -> int | bytes | str:
+    if op == RARE_RUN:
+        return rare.call(_rare[a], b, c, data)
+    if op == DESCRIBE:
+        return rare.described(_rare[a])
+    if op == CLOSE:
+        del _rare[a]
+        return 0
+    return _unknown(op)
+
+
+def _unknown(op: int) -> NoReturn:
     msg = f"unknown operation {op}: the jar and the Python package are of different versions; install both from one wheel"
     raise ValueError(msg)

@@ -1,12 +1,13 @@
-"""The customer operator on a PyFlink DataStream: packed source records in, output frames out.
+"""The operators on a PyFlink DataStream: packed source records to output frames, and frames to further frames.
 
 `customer_stream` keys the stream by the record's key and attaches the JVM shell (`io.keepline.CustomerOperator`), which runs the Python
-module named to it in the TaskManager. `channel` picks one kind of output. Neither adds a hop through Python between operators: such a hop
-costs more than the kernel, and two embedded Python operators in one task deadlock.
+module named to it in the TaskManager. `channel` picks one kind of output, and `rare_stream` works on one in plain Python. None adds a hop
+through Python between operators: such a hop costs more than the kernel, and two embedded Python operators in one task deadlock.
 
     records = telemetry_source(env, servers, ["telemetry"], group_id="churn")
     frames = customer_stream(records, "keepline.operators.runtime", spec.dumps())
     dead_letters = channel(frames, 3)
+    contacts = rare_stream(frames, 63, sealed(b'{"kind": "contacts"}'), uid="contacts", name="contact policy")
 """
 
 from __future__ import annotations
@@ -103,6 +104,34 @@ def customer_stream(
     return stream.uid(uid).name(name).set_max_parallelism(max_parallelism(source.get_execution_environment()))
 
 
+def rare_stream(
+    frames: DataStream,
+    index: int,
+    spec: bytes,
+    *,
+    uid: str,
+    name: str = "",
+    module: str = MODULE,
+    parallelism: int | None = None,
+) -> DataStream:
+    """Attach an operator of rare work (`operators.rare`) to one channel of a stream of frames; returns the stream of its own frames.
+
+    The frames are keyed by their key. keyBy gives the operator a task of its own, apart from another Python operator before it; and what
+    follows it is chained to it only if it is no Python operator, so put one behind it by `rare_stream` as well.
+
+    `spec` names the kernel, sealed with the job's code (`operators.code.sealed`). `uid` names the state in savepoints; `name` is `uid` by
+    default. `parallelism`: the environment's by default. With another one, give its frames to sinks apart from those of other operators: a
+    union spreads them over the sink's subtasks, and the frames of a key lose their order.
+    """
+    jvm = get_gateway().jvm
+    operator = jvm.io.keepline.RareOperator(jvm.org.apache.flink.configuration.Configuration(), module, spec)
+    wanted = channel(frames, index).uid(f"{uid}-frames")
+    keyed = wanted._j_data_stream.keyBy(jvm.io.keepline.FrameKey(), Types.STRING().get_java_type_info())
+    stream = DataStream(keyed.transform(name or uid, packed_type(), operator)).uid(uid).name(name or uid)
+    stream.set_max_parallelism(max_parallelism(frames.get_execution_environment()))
+    return stream if parallelism is None else stream.set_parallelism(parallelism)
+
+
 def max_parallelism(env: StreamExecutionEnvironment) -> int:
     """How many key groups the keyed operator has: `pipeline.max-parallelism`, else what Flink takes for this parallelism."""
     given: int = env.get_max_parallelism()
@@ -126,4 +155,6 @@ def single_frames(stream: DataStream) -> DataStream:
 
 def _frames(stream: DataStream, mask: int) -> DataStream:
     # Py4J passes a small int as an Integer, which Java widens for a primitive long.
-    return DataStream(stream._j_data_stream.flatMap(get_gateway().jvm.io.keepline.ChannelFrames(mask), packed_type())).name("frames")
+    taken = DataStream(stream._j_data_stream.flatMap(get_gateway().jvm.io.keepline.ChannelFrames(mask), packed_type())).name("frames")
+    # As many as there are of what comes before: with another number, the frames of a key would be spread over them and lose their order.
+    return taken.set_parallelism(stream._j_data_stream.getParallelism())

@@ -7,8 +7,9 @@ from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
 
 from keepline.operators.kafka import exactly_once_sink, telemetry_source
 from keepline.operators.stream import customer_stream
+from keepline.schemas.packed import CLAIMS, SIGNALS, VIEW_ONLY, Frame, pack_frame
 
-from .conftest import spec
+from .conftest import collection, spec
 
 
 def committed(kafka, topic: str) -> list:
@@ -50,3 +51,20 @@ def test_exactly_once_over_a_failure(environment, kafka, name, tmp_path):
     assert counts == {key: list(range(1, n + 1)) for key, n in Counter(keys).items()}
     assert sorted(int(dict(m.headers())["created_ms"]) for m in messages) == list(range(1000, 7000))
     assert committed(kafka, other) == []
+
+
+def test_frames_for_the_view_or_another_operator_are_no_records_and_an_empty_value_is_a_tombstone(environment, kafka, name):
+    topics = [f"{name}-0", f"{name}-1"]
+    kafka.create_topics(topics)
+    wanted = [Frame(0, 1, 1, 0, b"a", b"1"), Frame(1, 2, 2, 0, b"b", b""), Frame(0, 3, 3, 0, b"c", b"3")]
+    others = [
+        Frame(0, 4, 4, 0, b"view", b"4", flags=VIEW_ONLY),
+        Frame(CLAIMS, 5, 5, 0, b"claim", b"5"),
+        Frame(SIGNALS, 6, 6, 0, b"s", b"6"),
+    ]
+    env = environment()
+    block = b"".join(map(pack_frame, [others[0], wanted[0], others[1], wanted[1], others[2], wanted[2]]))
+    exactly_once_sink(collection(env, [block, *map(pack_frame, others)]), kafka.bootstrap_servers, topics, name)
+    env.execute(name)
+    assert [(m.key(), m.value()) for m in committed(kafka, topics[0])] == [(b"a", b"1"), (b"c", b"3")]
+    assert [(m.key(), m.value()) for m in committed(kafka, topics[1])] == [(b"b", None)]

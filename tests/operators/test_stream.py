@@ -27,7 +27,7 @@ def test_every_event_is_counted_once(environment, parallelism, options):
 
 
 def test_a_restart_in_the_same_process_counts_on(environment, tmp_path):
-    # The interpreter is closed and opened again in one JVM: see the note on references in PythonKernel.java.
+    # The interpreter is closed and opened again in one JVM: see the note on references in PythonCalls.java.
     once = b"raise-once:" + str(tmp_path / "raised").encode()
     keys = [b"c%d" % (i % 5) for i in range(500)]
     events = [event(key, once if i == 400 else b"count") for i, key in enumerate(keys)]

@@ -32,8 +32,12 @@ public final class ChannelSerializer implements KafkaRecordSerializationSchema<b
     NativeLz4.load();
   }
 
+  /** The record; null, which the sink's writer passes over, for a frame that is not for Kafka. */
   @Override
   public ProducerRecord<byte[], byte[]> serialize(byte[] frame, KafkaSinkContext context, Long timestamp) {
+    if (!PackedOut.forKafka(frame)) {
+      return null;
+    }
     int channel = PackedOut.channel(frame);
     if (channel >= topics.length) {
       throw new IllegalStateException("a frame of channel " + channel + ", but the sink has topics for " + topics.length + " channels");

@@ -23,11 +23,7 @@ final class KernelMetrics {
 
   private void register(MetricGroup group, JsonNode metric) {
     String name = metric.path("name").asText();
-    MetricGroup labelled = group;
-    for (Iterator<Map.Entry<String, JsonNode>> labels = metric.path("labels").fields(); labels.hasNext(); ) {
-      Map.Entry<String, JsonNode> label = labels.next();
-      labelled = labelled.addGroup(label.getKey(), label.getValue().asText());
-    }
+    MetricGroup labelled = labelled(group, metric);
     int at = metric.path("at").asInt();
     switch (metric.path("kind").asText()) {
       case "counter" -> labelled.counter(name, (Buckets.Read) () -> words[at]);
@@ -44,6 +40,16 @@ final class KernelMetrics {
       }
       default -> throw new IllegalArgumentException("the kernel describes a metric of no known kind: " + metric);
     }
+  }
+
+  /** The group of a metric's labels. */
+  static MetricGroup labelled(MetricGroup group, JsonNode metric) {
+    MetricGroup labelled = group;
+    for (Iterator<Map.Entry<String, JsonNode>> labels = metric.path("labels").fields(); labels.hasNext(); ) {
+      Map.Entry<String, JsonNode> label = labels.next();
+      labelled = labelled.addGroup(label.getKey(), label.getValue().asText());
+    }
+    return labelled;
   }
 
   void read(Batch batch) {

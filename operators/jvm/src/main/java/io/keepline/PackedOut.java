@@ -9,19 +9,24 @@ import java.util.Arrays;
  * and not for each frame. A single frame is a block too.
  *
  * <pre>
- *  0 u32 length of the whole frame      4 u8 channel      5 three bytes of 0
+ *  0 u32 length of the whole frame      4 u8 channel      5 u8 flags (1: for the live view alone)      6 u16 0
  *  8 i64 sequence     16 i64 as_of     24 i64 created_ms of the event that caused it (0: none)
- * 32 i32 key length   36 i32 value length (negative: a tombstone, no value)   40 key, value (Avro, single-object encoding)
+ * 32 i32 key length   36 i32 value length (0 or less: a tombstone, no value)   40 key, value (Avro, single-object encoding)
  * </pre>
  */
 public final class PackedOut {
   public static final int CHANNEL = 4;
+  public static final int FLAGS = 5;
   public static final int SEQUENCE = 8;
   public static final int AS_OF = 16;
   public static final int CREATED_MS = 24;
   public static final int KEY_LENGTH = 32;
   public static final int VALUE_LENGTH = 36;
   public static final int HEADER = 40;
+  /** A flag: the frame is for the live view, and for no topic. */
+  public static final int VIEW_ONLY = 1;
+  /** The channels from here on lead from one operator to another, and to no sink. */
+  public static final int BETWEEN_OPERATORS = 60;
 
   private PackedOut() {}
 
@@ -37,6 +42,11 @@ public final class PackedOut {
 
   public static int channel(byte[] frame) {
     return frame[CHANNEL] & 255;
+  }
+
+  /** Whether a frame is one for Kafka: not the live view's alone, and not on its way to another operator. */
+  public static boolean forKafka(byte[] frame) {
+    return (frame[FLAGS] & VIEW_ONLY) == 0 && channel(frame) < BETWEEN_OPERATORS;
   }
 
   public static long sequence(byte[] frame) {
@@ -65,7 +75,7 @@ public final class PackedOut {
   public static byte[] value(byte[] frame) {
     int n = PackedIn.intAt(frame, VALUE_LENGTH);
     int at = HEADER + keyLength(frame);
-    return n < 0 ? null : Arrays.copyOfRange(frame, at, at + n);
+    return n <= 0 ? null : Arrays.copyOfRange(frame, at, at + n);
   }
 
   /** True where {@code a} is newer than {@code b}: a later time, or the same time and a later place in the customer's sequence. */

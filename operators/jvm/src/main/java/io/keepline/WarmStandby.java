@@ -31,7 +31,7 @@ import pemja.core.PythonInterpreterConfig;
  * thread of its own, takes no slot, and whatever fails is logged and nothing else: jobs then do the work themselves, as without this. The
  * interpreter of a JVM is one, and its program is fixed at its start; so the program is tried in a process of its own first.
  *
- * <p>No function is invoked here, code is only executed: see {@link PythonKernel} for what pemja does to functions.
+ * <p>No function is invoked here, code is only executed: see {@link PythonCalls} for what pemja does to functions.
  */
 public final class WarmStandby implements MetricReporterFactory, MetricReporter {
   private static final Logger LOG = LoggerFactory.getLogger(WarmStandby.class);

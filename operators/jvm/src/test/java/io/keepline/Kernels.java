@@ -86,12 +86,7 @@ final class Kernels {
   }
 
   static Harness open(Settings s) throws Exception {
-    Path python = Path.of(System.getProperty("keepline.python"));
-    Assumptions.assumeTrue(Files.isExecutable(python), () -> "skipped: there is no Python at " + python + "; make setup provides it");
-    Configuration config = new Configuration();
-    config.set(PythonOptions.PYTHON_EXECUTABLE, python.toString());
-    config.set(PythonOptions.PYTHON_PATH, sitePackages(python) + ":" + System.getProperty("keepline.test.python.path"));
-    CustomerOperator operator = new CustomerOperator(config, "counting_kernel", s.spec.getBytes(StandardCharsets.UTF_8), s.batch, s.linger,
+    CustomerOperator operator = new CustomerOperator(python(), "counting_kernel", s.spec.getBytes(StandardCharsets.UTF_8), s.batch, s.linger,
         s.capacity, s.eventBytes, s.outBytes, 3_600_000L);
     Harness harness = new Harness(operator, s);
     harness.setup();
@@ -108,6 +103,16 @@ final class Kernels {
       });
     }
     return harness;
+  }
+
+  /** Where the interpreter and the kernels of the tests are. */
+  static Configuration python() throws IOException {
+    Path python = Path.of(System.getProperty("keepline.python"));
+    Assumptions.assumeTrue(Files.isExecutable(python), () -> "skipped: there is no Python at " + python + "; make setup provides it");
+    Configuration config = new Configuration();
+    config.set(PythonOptions.PYTHON_EXECUTABLE, python.toString());
+    config.set(PythonOptions.PYTHON_PATH, sitePackages(python) + ":" + System.getProperty("keepline.test.python.path"));
+    return config;
   }
 
   private static String sitePackages(Path python) throws IOException {

@@ -108,6 +108,39 @@ class StatsTest {
   }
 
   @Test
+  void ofRareWorkFramesAreCountedByChannelAndByTheNamesTheyAreGiven() throws Exception {
+    Recorded group = new Recorded();
+    RareStats stats = new RareStats(group, utf8("""
+        [{"kind": "frames", "name": "decisions_total", "channel": 2},
+         {"kind": "frames", "name": "claims_total", "channel": 62, "labels": {"to": "budget"}},
+         {"kind": "info", "name": "policy_info", "labels": {"version": "7"}}]"""));
+    assertEquals(Map.of("keepline_rare_elements_total", 0L, "keepline_rare_timers_total", 0L, "keepline_rare_states_written_total", 0L,
+        "keepline_rare_states_dropped_total", 0L, "keepline_rare_python_ms_total", 0L, "keepline_decisions_total", 0L,
+        "keepline_to_claims_total{to=budget}", 0L, "keepline_version_policy_info{version=7}", 1), group.now());
+    stats.received();
+    stats.received();
+    stats.received();
+    stats.fired();
+    stats.fired();
+    stats.wrote(false);
+    stats.wrote(true);
+    stats.wrote(true);
+    stats.ran(1_500_000);
+    stats.ran(1_500_000);
+    stats.emitted(Kernels.joined(frame(2, 0), frame(1, 0), frame(2, 5)));
+    stats.emitted(frame(200, 0));
+    assertEquals(Map.ofEntries(Map.entry("keepline_rare_elements_total", 3L), Map.entry("keepline_rare_timers_total", 2L),
+        Map.entry("keepline_rare_states_written_total", 1L), Map.entry("keepline_rare_states_dropped_total", 2L),
+        Map.entry("keepline_rare_python_ms_total", 3L), Map.entry("keepline_decisions_total", 2L),
+        Map.entry("keepline_to_claims_total{to=budget}", 0L), Map.entry("keepline_version_policy_info{version=7}", 1),
+        Map.entry("keepline_channel_rare_frames_total{channel=1}", 1L), Map.entry("keepline_channel_rare_frames_total{channel=2}", 2L),
+        Map.entry("keepline_channel_rare_frames_total{channel=200}", 1L)), group.now());
+    Exception refused = assertThrows(IllegalArgumentException.class,
+        () -> new RareStats(new Recorded(), utf8("[{\"kind\": \"counter\", \"name\": \"x\"}]")));
+    assertTrue(refused.getMessage().contains("counter"), refused.getMessage());
+  }
+
+  @Test
   void onlyScoresOfStampedEventsAreTimed() throws Exception {
     Recorded group = new Recorded();
     OperatorStats stats = new OperatorStats(group, new Slab(5, 64), utf8("[]"));
