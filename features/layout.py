@@ -36,7 +36,9 @@ MAGIC = 0x4C4B
 
 # Words of the header. Word 0 packs magic | feature set id << 16 | state version << 32 | flags << 48.
 W_IDENTITY, W_NEXT_WAKE, W_NEWEST, W_NOW, W_TIMER_AT, W_SEQUENCE, W_LAST_VALUE = 0, 1, 2, 3, 4, 5, 6
-W_QUIET_UNTIL, W_INTERVENTIONS = 8, 9
+W_QUIET_UNTIL, W_SIGNALLED_VALUE, W_ACTIVE, W_SIGNALLED_AT = 8, 9, 10, 11
+"""What the contact policy was told last: the score, the levels that held, and when (0: never). The first word is of states of 0.1.0,
+which kept the end of a cool-down there (and a count of interventions in the second); it is told to the policy and never written."""
 # int32 places of the header.
 I_LAST_BAND, I_MEMORY_NEXT = 14, 15
 FLAG_ENDED = 1 << 48

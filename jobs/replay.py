@@ -1,13 +1,13 @@
 """`replay`: the retention job over files. The same kernels and policy in the order of the files, without Flink or Kafka.
 
-Writes what the live job's topics hold: scores, interventions, decisions, dead letters, late events, one JSON Lines file
-each. In dead letters and late events the topic is the file's name and the offset the line's number.
+Writes what the live job's topics hold: scores, interventions, decisions, labelled outcomes, receipts, dead letters, late events, one JSON
+Lines file each. In dead letters and late events the topic is the file's name and the offset the line's number.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -21,12 +21,13 @@ from keepline.jobs.scorelines import ScoreLines
 from keepline.jobs.settings import RetentionSettings
 from keepline.operators import stats
 from keepline.operators.host import HostOperator
+from keepline.operators.hostpolicy import HostPolicy
 from keepline.operators.spec import CHANNELS, OperatorSpec
 from keepline.schemas import packed
 from keepline.schemas.blocks import EventBlock, RejectedLine
 from keepline.schemas.errors import KeeplineError
 from keepline.schemas.files import read_blocks
-from keepline.schemas.packed import DEAD_LETTERS, LATE_EVENTS, MAX_VALUE, SCORES
+from keepline.schemas.packed import DEAD_LETTERS, LATE_EVENTS, MAX_VALUE, SCORES, Frame
 from keepline.schemas.records import to_json, to_record
 from keepline.schemas.sources import Progress
 
@@ -39,11 +40,12 @@ class ReplayError(KeeplineError):
 
 
 class Outputs:
-    """The five files in a folder, JSON Lines; dead letters and late events name their file and line in the place of topic and offset."""
+    """A file for each kind of output, JSON Lines; dead letters and late events name their file and line in place of topic and offset."""
 
-    def __init__(self, folder: Path, names: Sequence[str]) -> None:
-        """`names` are those of the event files, by the partition that their records carry."""
+    def __init__(self, folder: Path, names: Sequence[str], policy: HostPolicy) -> None:
+        """`names` are those of the event files, by the partition that their records carry; `policy` makes decisions of signals."""
         folder.mkdir(parents=True, exist_ok=True)
+        self.policy = policy
         self.written = dict.fromkeys(CHANNELS, 0)
         self._names = names
         self._scores = ScoreLines()
@@ -64,6 +66,13 @@ class Outputs:
         self.written[CHANNELS[SCORES]] += count
         for start in others:
             frame = next(packed.frames(buffer[start : start + int(buffer[start : start + 4].view("<u4")[0])].tobytes()))
+            self.decided(self.policy.take((frame,)))
+
+    def decided(self, frames: Iterable[Frame]) -> None:
+        """Frames one by one. Files have no tombstones: what was written of a customer before an erasure stays."""
+        for frame in frames:
+            if not frame.value:
+                continue
             record = to_record(frame.value)[1]
             if frame.channel in (DEAD_LETTERS, LATE_EVENTS):
                 record["topic"], record["partition"] = self._names[record["partition"]], 0
@@ -109,8 +118,10 @@ class Replay:
 
     def end(self) -> None:
         """The end of the input: what the last watermark lets out of silent customers."""
-        for frames in self.operator.advance_block(self._newest - self._bound - 1):
+        last = self._newest - self._bound - 1
+        for frames in self.operator.advance_block(last):
             self._out.frames(frames)
+        self._out.decided(self._out.policy.advance(last))
 
 
 def dead_line(name: str, line: RejectedLine) -> dict[str, Any]:
@@ -157,7 +168,7 @@ def retention(
     wall = wall_clock_ms(wall_clock)
     events = read_blocks(paths, type_name, progress)  # a wrong path is told before anything is written
     spec = operator_spec(settings)
-    with Outputs(out, events.names) as outputs:
+    with Outputs(out, events.names, HostPolicy(spec)) as outputs:
         replay = Replay(spec, events.names, outputs, wall)
         for block in events.blocks:
             replay.block(block)

@@ -1,9 +1,11 @@
 """The retention job: telemetry in Kafka → windowed churn features → score → interventions in Kafka (exactly once) and Redis.
 
-    1 telemetry    Kafka source: packed bytes, watermarks from event_time
-    2 customer     keyed by customer: the batched operator (JVM shell, Python kernels)
-    3 kafka-sink   scores, interventions, decisions, dead letters, late events: one transaction a checkpoint
-    4 redis-sink   the live view of scores and interventions; no checkpoint waits for it
+    1 telemetry        Kafka source: packed bytes, watermarks from event_time
+    2 customer         keyed by customer: the batched operator (JVM shell, Python kernels); scores, and signals for the policy
+    3 contact-policy   keyed by customer: consent, caps, quiet hours, holds, escalation, outcomes, erasure (plain Python)
+    4 campaign-budget  keyed by campaign, UTC day and shard: interventions of campaigns with a budget
+    5 kafka-sink       scores, interventions, decisions, outcomes, receipts, dead letters, late events: one transaction a checkpoint
+    6 redis-sink       the live view of scores, interventions and decisions; no checkpoint waits for it
 
 The numbers are the order of the graph, the names are the operators' `uid`s. The job takes its source and its sinks as
 arguments, so a test swaps the ends; `from_settings` makes the real ones.
@@ -27,11 +29,13 @@ from keepline.jobs.operator_spec import operator_spec
 from keepline.jobs.settings import RetentionSettings
 from keepline.jobs.view_keys import VIEW_KEYS
 from keepline.operators import kafka, redis, stream
+from keepline.operators.budgets import budgets_spec
 from keepline.operators.code import sealed
+from keepline.operators.contacts import contacts_spec
 from keepline.operators.kafka_check import require_access, require_room
 from keepline.operators.spec import CHANNELS, LARGEST_RECORD, OperatorSpec
 from keepline.schemas.catalog import output_schema
-from keepline.schemas.packed import INTERVENTIONS, SCORES
+from keepline.schemas.packed import CLAIMS, DECISIONS, INTERVENTIONS, SCORES, SIGNALS
 
 Source = Callable[[StreamExecutionEnvironment], DataStream]
 Sink = Callable[[DataStream], Any]
@@ -41,6 +45,7 @@ FETCH = {"fetch.max.wait.ms": "5", "fetch.min.bytes": "16384"}
 VIEWS = (
     redis.RedisView(SCORES, output_schema("Score"), VIEW_KEYS[SCORES]),
     redis.RedisView(INTERVENTIONS, output_schema("Intervention"), VIEW_KEYS[INTERVENTIONS]),
+    redis.RedisView(DECISIONS, output_schema("Decision"), VIEW_KEYS[DECISIONS]),
 )
 
 
@@ -100,10 +105,17 @@ class RetentionJob:
 
     def build(self, env: StreamExecutionEnvironment) -> DataStream:
         """Adds the graph to an environment; returns the frames."""
-        frames = stream.customer_stream(self._source(env), stream.MODULE, sealed(self._spec.dumps()), self._options)
+        scored = stream.customer_stream(self._source(env), stream.MODULE, sealed(self._spec.dumps()), self._options)
+        frames = self._decided(scored) if self._spec.policy else scored
         for sink in self._sinks:
             sink(frames)
         return frames
+
+    def _decided(self, scored: DataStream) -> DataStream:
+        """The frames of the customer operator, and what the policy makes of the signals among them."""
+        decided = stream.rare_stream(scored, SIGNALS, sealed(contacts_spec(self._spec)), uid="contact-policy", name="contact-policy")
+        granted = stream.rare_stream(decided, CLAIMS, sealed(budgets_spec(self._spec)), uid="campaign-budget", name="campaign-budget")
+        return scored.union(decided, granted)
 
     def execute(self) -> Any:
         """Builds and submits the job; on a local Flink, waits for its end."""

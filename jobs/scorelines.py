@@ -71,7 +71,7 @@ def _note(out: Any, used: int, numbers: Any, starts: Any, others: Any) -> Any:
     while p < used:
         length = load_i32(buf, p)
         end = p + length
-        if load_u8(buf, p + 4) != SCORES:
+        if load_u8(buf, p + 4) != SCORES or load_i32(buf, p + 36) == 0:  # no score, or the tombstone of one
             others[m] = p
             m += 1
             p = end

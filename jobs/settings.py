@@ -30,16 +30,19 @@ PREFIX = "KEEPLINE_"
 NOT_SETTINGS = frozenset(
     {
         "KEEPLINE_BROKER_JARS", "KEEPLINE_CONFIG", "KEEPLINE_FLINK_URL", "KEEPLINE_JAR", "KEEPLINE_NUMBA_CACHE",
-        "KEEPLINE_SHARED_DATA", "KEEPLINE_ZOOKEEPER_JARS",
+        "KEEPLINE_PSEUDONYM_KEY", "KEEPLINE_SHARED_DATA", "KEEPLINE_ZOOKEEPER_JARS",
     }
 )  # fmt: skip
-"""Variables of this prefix that say where things are, not what a job does."""
+"""Variables of this prefix that say where things are, or that are tools' own, not what a job does."""
 PRETRAINED = Path(__file__).resolve().parent.parent / "models" / "pretrained" / "churn" / "1"
+POLICY = PRETRAINED.parents[2] / "policies" / "retention.yaml"
 SECRET = re.compile(r"password|secret|sasl\.jaas\.config|token|credential|user\.info|\.key$|\.pem$", re.IGNORECASE)
 MASK = "******"
 PROPERTIES = ("kafka", "registry", "flink")
 """Settings that pass a client's own properties through."""
 URLS = ("redis_url", "registry_url")
+GONE = {"cooldown": "policy"}
+"""Settings of earlier versions, and what has taken their place."""
 SERVER = re.compile(r"[^\s,]+:\d{1,5}", re.ASCII)
 
 
@@ -146,7 +149,7 @@ class RetentionSettings(JobSettings):
     model: Path = Field(PRETRAINED, description="folder or manifest.json of a trained model")
     emit: Literal["band", "delta", "every"] = Field("delta", description="when a score is put out")
     delta: float = Field(0.01, ge=0, allow_inf_nan=False, description="with --emit delta: the least change of a score")
-    cooldown: Duration = Field(30 * 86_400_000, description="least time between two interventions for a customer")
+    policy: Literal["none"] | Path = Field(POLICY, description="the contact policy, a YAML file; none: scores only")
     disorder: Duration = Field(3_600_000, description="how far events of one customer may be out of order")
     idle_after: Duration = Field(60_000, description="a partition silent this long follows the wall clock; 0s never")
     resident_states: int = Field(0, ge=0, description="customers' states kept in memory, a subtask; 0: as many as its memory has room for")
@@ -234,8 +237,8 @@ def _refuse_unknown(place: _Place, kind: type[JobSettings]) -> None:
     known = sorted(kind.model_fields)
     for name in place.values:
         if name not in known:
-            near = difflib.get_close_matches(name, known, 1, 0.0)
-            msg = f"{place.where}: unknown setting {place.spell(name)}; did you mean {place.spell(near[0])}?"
+            near = GONE.get(name) or difflib.get_close_matches(name, known, 1, 0.0)[0]
+            msg = f"{place.where}: unknown setting {place.spell(name)}; did you mean {place.spell(near)}?"
             raise SettingsError(msg)
 
 

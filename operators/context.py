@@ -10,23 +10,19 @@ from __future__ import annotations
 # Addresses: the shell's buffers (operators/layout.py), then Python's own.
 (
     HDR, SLOTS, OFFS, TOUCHED, TIMER_SLOT, TIMER_TIME, OUT, EVENTS, BLOCK, PROGRAMS, PLAN_INTS, PLAN_FLOATS, FLOATS,
-    NAMES, NAMES_AT, RI, RF, RS, RN, REJECTS, CANDIDATES, CANDIDATE_X, CANDIDATE_F, CONTROL, X, CONTRIB, TOP,
+    NAMES, NAMES_AT, RI, RF, RS, RN, REJECTS, WATCH_SOURCE, WATCH_NUMBERS, WATCH_EVENTS, CONTROL, X, CONTRIB, TOP,
     KIND, COEF, CENTER,
 ) = range(30)  # fmt: skip
 # Sizes and settings; times in milliseconds.
 (
-    OUT_SIZE, CANDIDATE_ROOMS, STATE, FEATURES, RETENTION, BOUND, AHEAD, MIN_TIME, MAX_TIME, EMIT, ASK,
+    OUT_SIZE, WATCHES, STATE, FEATURES, RETENTION, ERASURE, AHEAD, MIN_TIME, MAX_TIME, EMIT, ASK,
 ) = range(30, 41)  # fmt: skip
 WORDS = 41
 
 # Places in FLOATS, in bytes.
-INTERCEPT, LOW, HIGH, DELTA, THRESHOLD = 0, 8, 16, 24, 32
+INTERCEPT, LOW, HIGH, DELTA, STEP = 0, 8, 16, 24, 32
 
 EMIT_BAND, EMIT_DELTA, EMIT_EVERY = range(3)
 
 REJECT_WORDS = 6
 """entry, status, event type, field, newest event time, event time."""
-CANDIDATE_WORDS = 12
-"""entry, state's address, as_of, sequence, id position and length, event id position and length, created, three reasons."""
-CANDIDATE_FLOATS = 4
-"""value, three contributions."""

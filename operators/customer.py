@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from keepline.features.layout import W_INTERVENTIONS, W_QUIET_UNTIL
 from keepline.features.migration import migrate
 from keepline.features.plan import P_RETENTION
 from keepline.features.plan import compile as compile_plan
 from keepline.features.sets import feature_set as load_feature_set
 from keepline.features.soundness import damage, state_rules
-from keepline.models import manifest, policy
+from keepline.models import manifest
+from keepline.models.contact import carried
+from keepline.models.contact.rules import Policy
 from keepline.operators import context as k
 from keepline.operators import customer_kernel as ck
 from keepline.operators import layout as at
@@ -25,8 +26,9 @@ from keepline.operators import stats
 from keepline.operators.code import code_hash
 from keepline.operators.frames import REASONS, template
 from keepline.operators.spec import MAX_KEY, OperatorSpec
+from keepline.operators.watch import watch
 from keepline.schemas import packed
-from keepline.schemas.catalog import EVENT_TYPES
+from keepline.schemas.catalog import EVENT_TYPES, event_type
 from keepline.schemas.decode import registers
 from keepline.schemas.framing import CONFLUENT
 from keepline.schemas.messages import message
@@ -39,6 +41,8 @@ if TYPE_CHECKING:  # loads the registry's client
     from keepline.operators.schema_ids import SchemaIds
 
 Bytes = npt.NDArray[np.uint8]
+NOBODY = Policy("nobody", 0, triggers=(), offers=())
+"""The policy of a spec that names none: it contacts nobody."""
 
 
 class CustomerKernel:
@@ -57,15 +61,13 @@ class CustomerKernel:
         self.state_size = self.plan.size
         self.state_version = feature_set.state_version
         self.state_rules = state_rules(self.plan.meta, spec.min_time_ms, spec.max_time_ms)
-        self.policy = policy.Policy(
-            threshold=self.model.threshold, cooldown_ms=spec.cooldown_ms, data_median_mb=self.model.median("data_mb_30d")
-        )
+        watched = watch(carried.from_json(spec.policy) if spec.policy else NOBODY, self.names)
         tables = self.model.tables()
         width = len(self.names)
         row = (np.zeros(width), np.zeros(width), np.zeros(REASONS, np.int32))
         self._regs = registers()
         low, high = self.model.bands
-        floats = np.array([tables.intercept, low, high, spec.delta, self.policy.threshold])
+        floats = np.array([tables.intercept, low, high, spec.delta, watched.step])
         self.programs = Programs(currency=spec.currency)
         for schema in spec.writer_schemas:
             self.programs.add(schema, reader_of(schema))
@@ -78,12 +80,14 @@ class CustomerKernel:
         for word, array in (
             (k.PROGRAMS, self.programs.image), (k.PLAN_INTS, self.plan.ints), (k.PLAN_FLOATS, self.plan.floats), (k.FLOATS, floats),
             (k.NAMES, names.raw), (k.NAMES_AT, names.at), (k.CONTROL, control), *zip((k.RI, k.RF, k.RS, k.RN), self._regs, strict=True),
+            *zip((k.WATCH_SOURCE, k.WATCH_NUMBERS, k.WATCH_EVENTS), watched[:3], strict=True),
             *zip((k.X, k.CONTRIB, k.TOP), row, strict=True), (k.KIND, tables.kind), (k.COEF, tables.coef), (k.CENTER, tables.center),
         ):  # fmt: skip
             self._point(word, array)
         for word, value in (
-            (k.STATE, self.state_size), (k.FEATURES, width), (k.RETENTION, int(self.plan.ints[P_RETENTION])), (k.BOUND, spec.bound_ms),
-            (k.AHEAD, spec.ahead_ms), (k.MIN_TIME, spec.min_time_ms), (k.MAX_TIME, spec.max_time_ms),
+            (k.STATE, self.state_size), (k.FEATURES, width), (k.RETENTION, int(self.plan.ints[P_RETENTION])),
+            (k.WATCHES, len(watched.source)), (k.ERASURE, event_type("Erasure").id), (k.AHEAD, spec.ahead_ms),
+            (k.MIN_TIME, spec.min_time_ms), (k.MAX_TIME, spec.max_time_ms),
             (k.EMIT, ("band", "delta", "every").index(spec.emit)), (k.ASK, int(self.ids is not None)),
         ):  # fmt: skip
             self._context[word] = value
@@ -110,20 +114,15 @@ class CustomerKernel:
         self.lens = section(layout.length, 4 * entries, np.int32)
         self.out = section(layout.out, out_bytes, np.uint8)
         self.events = section(layout.events, event_bytes, np.uint8)
-        candidates = entries + 64
         self._rejects = np.zeros((entries, k.REJECT_WORDS), np.int64)
-        self._cand_i = np.zeros((candidates, k.CANDIDATE_WORDS), np.int64)
-        self._cand_x = np.zeros((candidates, len(self.names)))
-        self._cand_f = np.zeros((candidates, k.CANDIDATE_FLOATS))
         for word, array in (
             (k.HDR, self.hdr), (k.SLOTS, self.slots), (k.OFFS, self.offs), (k.TOUCHED, section(layout.touched, entries, np.uint8)),
             (k.TIMER_SLOT, section(layout.timer_slot, 4 * entries, np.int32)),
             (k.TIMER_TIME, section(layout.timer_at, 8 * entries, np.int64)),
-            (k.OUT, self.out), (k.EVENTS, self.events), (k.REJECTS, self._rejects), (k.CANDIDATES, self._cand_i),
-            (k.CANDIDATE_X, self._cand_x), (k.CANDIDATE_F, self._cand_f),
+            (k.OUT, self.out), (k.EVENTS, self.events), (k.REJECTS, self._rejects),
         ):  # fmt: skip
             self._point(word, array)
-        self._context[k.OUT_SIZE], self._context[k.CANDIDATE_ROOMS] = out_bytes, candidates
+        self._context[k.OUT_SIZE] = out_bytes
         self.rebind(block)
         self.run(0, 0, 0)
 
@@ -151,10 +150,8 @@ class CustomerKernel:
         if self.ids is not None and self.ids.expire():
             self._point(k.PROGRAMS, self.ids.image)
         hdr[at.WAITING] = 0
-        hdr[at.OUT_BYTES] = hdr[at.TIMERS] = hdr[at.FRAMES] = hdr[at.REJECTS] = hdr[at.CANDIDATES] = hdr[at.RESERVED_BYTES] = 0
+        hdr[at.OUT_BYTES] = hdr[at.TIMERS] = hdr[at.FRAMES] = hdr[at.REJECTS] = hdr[at.RESERVED_BYTES] = 0
         ck.run(self._address, n, watermark, wall)
-        for line in range(int(hdr[at.CANDIDATES])):
-            self._decide(line)
         for line in range(int(hdr[at.REJECTS])):
             self._reject(line)
         if hdr[at.WAITING] and self.ids is not None:
@@ -185,35 +182,6 @@ class CustomerKernel:
 
     def _text(self, position: int, length: int) -> str:
         return bytes(self.events[position : position + length]).decode()
-
-    def _decide(self, line: int) -> None:
-        _entry, address, as_of, sequence, id_pos, id_len, ev_pos, ev_len, created, *top = map(int, self._cand_i[line])
-        x, numbers = self._cand_x[line], self._cand_f[line]
-        block = self._kept[k.BLOCK]
-        start = address - block.ctypes.data
-        state = block[start : start + self.state_size].view(np.int64)
-        if as_of < state[W_QUIET_UNTIL]:  # an earlier candidate of this call has had its decision
-            return
-        candidate = policy.Candidate(
-            customer_id=self._text(id_pos, id_len),
-            event_id=self._text(ev_pos, ev_len),
-            as_of=as_of,
-            score="churn",
-            value=float(numbers[0]),
-            reasons=tuple(policy.Reason(self.names[f], float(x[f]), float(numbers[1 + rank])) for rank, f in enumerate(top)),
-            features=dict(zip(self.names, x.tolist(), strict=True)),
-            model_id=self.model.model_id,
-            model_version=self.model.version,
-        )
-        decided = policy.decide(policy.Contact(int(state[W_QUIET_UNTIL]), int(state[W_INTERVENTIONS])), candidate, self.policy)
-        if decided is None:
-            return
-        contact, intervention, decision = decided
-        self.stats[stats.INTERVENTIONS] += 1
-        state[W_QUIET_UNTIL], state[W_INTERVENTIONS] = contact.quiet_until, contact.interventions
-        key = candidate.customer_id.encode()
-        for channel, name, record in ((packed.INTERVENTIONS, "Intervention", intervention), (packed.DECISIONS, "Decision", decision)):
-            self._put(channel, key, from_record(name, record), sequence, as_of, created)
 
     def _reject(self, line: int) -> None:
         entry, status, etype, field, newest, event_time = map(int, self._rejects[line])

@@ -111,3 +111,15 @@ def put_score(
     p += 1
     out_header(out, start, SCORES, sequence, as_of, created, key_len, p - value_start)
     return p
+
+
+@njit
+def put_tombstone(
+    out: int, start: int, raw: int, at: int, buf: int, id_pos: int, id_len: int, as_of: int, sequence: int, created: int
+) -> int:
+    """Writes a frame with the key of the customer's score and no value; returns the position behind it."""
+    p = start + OUT_HEADER
+    copy_bytes(out, p, buf, id_pos, id_len)
+    p = put_part(out, p + id_len, raw, at, 1)
+    out_header(out, start, SCORES, sequence, as_of, created, p - start - OUT_HEADER, 0)
+    return p

@@ -117,7 +117,7 @@ class HostOperator:
         self._watermark = watermark
         kernel, first = self.kernel, 0
         states = self._states()
-        due = np.flatnonzero((states[:, 0] != 0) & (states[:, W_NEXT_WAKE] + kernel.spec.bound_ms <= watermark))
+        due = np.flatnonzero((states[:, 0] != 0) & (states[:, W_NEXT_WAKE] <= watermark))
         while first < len(due):
             first, self._n = fill_ticks(due, first, *self._slots.keys(), kernel.events, kernel.slots, kernel.offs, kernel.lens)
             yield from self._run()

@@ -16,9 +16,8 @@ FRAMES = 3
 CONSUMED = 10
 """Entries consumed by this call, counted from FIRST."""
 REJECTS = 11
-CANDIDATES = 12
 RESERVED_BYTES = 13
-"""Room in `out` that the rejects and candidates of this call will need."""
+"""Room in `out` that the rejects of this call will need."""
 WAITING = 14
 """Not 0 where the call ended because records wait for something outside, a writer's schema from the registry: how many of the batch."""
 HDR = 16

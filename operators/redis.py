@@ -44,7 +44,10 @@ class RedisRefusedError(KeeplineError):
 
 @dataclass(frozen=True, slots=True)
 class RedisView:
-    """One channel's hashes: `key` is a template over the record's fields, such as ``keepline:score:{customer_id}:{score}``."""
+    """One channel's hashes: `key` is a template over the record's fields, such as ``keepline:score:{customer_id}:{score}``.
+
+    A frame without a value takes its hash away; then {customer_id} and {score} are read from the frame's key.
+    """
 
     channel: int
     schema: Mapping[str, Any]

@@ -10,7 +10,6 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from keepline.models.policy import DAY_MS
 from keepline.schemas.packed import MAX_VALUE
 
 Emit = Literal["band", "delta", "every"]
@@ -20,7 +19,7 @@ MIN_TIME_MS = 631_152_000_000
 MAX_TIME_MS = 4_102_444_800_000
 """2100-01-01T00:00:00Z, the bound that event times must stay below by default."""
 
-CHANNELS = ("scores", "interventions", "decisions", "dead-letters", "late-events")
+CHANNELS = ("scores", "interventions", "decisions", "dead-letters", "late-events", "labelled-outcomes", "erasure-receipts")
 """Kinds of output, by the number that travels in a frame."""
 
 
@@ -41,9 +40,10 @@ class OperatorSpec:
     emit: Emit = "delta"
     delta: float = 0.01
     """With `delta`: a score is emitted when it differs this much from the last emitted one, or its band changes."""
-    cooldown_ms: int = 30 * DAY_MS
+    policy: dict[str, Any] = field(default_factory=dict)
+    """The contact policy, as `models.contact.carried` writes it; empty: nobody is contacted."""
     bound_ms: int = HOUR_MS
-    """B, the bound of disorder: a silent customer's ticks run when the watermark is past their time by B."""
+    """B, the bound of disorder: how far the watermark is behind the newest event."""
     ahead_ms: int = 24 * HOUR_MS
     """An event further ahead of the wall clock than this is refused (FUTURE_TIME)."""
     min_time_ms: int = MIN_TIME_MS

@@ -19,7 +19,7 @@ from keepline.schemas.mem import load_i64, store_i64
 from keepline.schemas.status import Reason
 
 # Words of the section; what a name means stands in `describe` and docs/monitoring.md.
-ACCEPTED, DUPLICATES, LATE_EVENTS, CONTROL, TICKS, FORGOTTEN, CANDIDATES, INTERVENTIONS = range(8)
+ACCEPTED, DUPLICATES, LATE_EVENTS, CONTROL, TICKS, FORGOTTEN, SIGNALS, ERASED = range(8)
 DEAD_LETTERS = 8
 """Plus the reason's number (schemas/status.py), 1 to 15."""
 EMITTED = 24
@@ -38,8 +38,8 @@ COUNTERS = (
     ("events_control_total", CONTROL),
     ("ticks_total", TICKS),
     ("customers_forgotten_total", FORGOTTEN),
-    ("candidates_total", CANDIDATES),
-    ("interventions_total", INTERVENTIONS),
+    ("signals_total", SIGNALS),
+    ("customers_erased_total", ERASED),
 )
 BANDS = ("LOW", "MEDIUM", "HIGH")
 """As in schemas/outputs/Score.avsc."""

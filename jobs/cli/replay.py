@@ -16,7 +16,7 @@ def retention(
     model: Annotated[Path | None, typer.Option(help="Folder or manifest of a model. [default: the committed one]")] = None,
     emit: Annotated[str | None, typer.Option(help="When a score is put out: band, delta or every. [default: delta]")] = None,
     delta: Annotated[float | None, typer.Option(help="With --emit delta: the least change. [default: 0.01]")] = None,
-    cooldown: Annotated[str | None, typer.Option(help="Least time between interventions. [default: 30d]")] = None,
+    policy: Annotated[str | None, typer.Option(help="Contact policy, a YAML file; none: scores only. [default: the committed one]")] = None,
     disorder: Annotated[str | None, typer.Option(help="How far events may be out of order. [default: 1h]")] = None,
     currency: Annotated[str | None, typer.Option(help="The currency that amounts are in.")] = None,
     wall_clock: Annotated[str, typer.Option(help="The time that FUTURE_TIME is judged by (RFC 3339), or none.")] = "none",
@@ -31,7 +31,7 @@ def retention(
     from keepline.jobs import replay, settings
     from keepline.jobs.cli.progress import bar
 
-    flags = {"model": model, "emit": emit, "delta": delta, "cooldown": cooldown, "disorder": disorder, "currency": currency}
+    flags = {"model": model, "emit": emit, "delta": delta, "policy": policy, "disorder": disorder, "currency": currency}
     wanted = settings.load(flags, config=config)
     with bar("replaying", events, quiet=as_json) as progress:
         summary = replay.retention(wanted, events, out, wall_clock, type_name, progress)

@@ -20,7 +20,7 @@ def retention(
     job_name: Annotated[str | None, Flag(help="Names job, consumer group, transactions. [default: keepline-retention]")] = None,
     emit: Annotated[str | None, Flag(help="When a score is put out: band, delta or every. [default: delta]")] = None,
     delta: Annotated[float | None, Flag(help="With --emit delta: the least change. [default: 0.01]")] = None,
-    cooldown: Annotated[str | None, Flag(help="Least time between interventions for a customer. [default: 30d]")] = None,
+    policy: Annotated[str | None, Flag(help="Contact policy, a YAML file; none: scores only. [default: the committed one]")] = None,
     disorder: Annotated[str | None, Flag(help="How far a customer's events may be out of order. [default: 1h]")] = None,
     idle_after: Annotated[str | None, Flag(help="A partition silent this long follows the wall clock. [default: 60s]")] = None,
     resident_states: Annotated[int | None, Flag(help="States in memory, a subtask; 0: what has room. [default: 0]")] = None,

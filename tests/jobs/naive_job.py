@@ -1,11 +1,12 @@
-"""The naive twin of the whole job: what one customer's records lead to, recomputed from the raw events at every step.
+"""The naive twin of the customer operator: what one customer's records lead to, recomputed from the raw events at every step.
 
-Plain Python over `features.oracle`; shares no code with the kernel, the host or the policy.
+Plain Python over `features.oracle`; shares no code with the kernel or the host.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from keepline.features.oracle import CONTROL, row
@@ -17,13 +18,26 @@ RETENTION, LATENESS = 400 * DAY, 90 * DAY
 class NaiveCustomer:
     """Takes records in order.
 
-    `scores` and `interventions` hold what is expected, as (as_of, event_id, value, band) and (decided_at, kind).
+    `scores` and `signals` hold what is expected, as (as_of, event_id, value, band) and (time, type, event_id, value, active levels).
+    `rows` are the features of each signal. `levels` are (feature or "score", limit),
+    `step` is a quarter of the smallest rise, `watched` says of a record whether it is told itself.
     """
 
-    def __init__(self, manifest: dict[str, Any], emit: str = "delta", delta: float = 0.01, cooldown: int = 30 * DAY) -> None:
-        self.manifest, self.emit, self.delta, self.cooldown = manifest, emit, delta, cooldown
+    def __init__(
+        self,
+        manifest: dict[str, Any],
+        emit: str = "delta",
+        delta: float = 0.01,
+        levels: Sequence[tuple[str, float]] = (),
+        step: float = math.inf,
+        watched: Callable[[dict[str, Any]], bool] = lambda record: False,
+    ) -> None:
+        self.manifest, self.emit, self.delta = manifest, emit, delta
+        self.levels, self.step, self.watched = levels, step, watched
         self.scores: list[tuple[int, str, float, str]] = []
-        self.interventions: list[tuple[int, str]] = []
+        self.signals: list[tuple[int, str, str, float | None, frozenset[int]]] = []
+        self.rows: list[dict[str, float]] = []
+        self.erased = 0
         self.late: list[int] = []
         self.duplicates = 0
         self.forget()
@@ -33,7 +47,7 @@ class NaiveCustomer:
         self.accepted: list[dict[str, Any]] = []
         self.now = self.wake = None
         self.last: tuple[float, str] | None = None
-        self.quiet = -(1 << 62)
+        self.told: tuple[int, float, frozenset[int]] | None = None
 
     @property
     def newest(self) -> int:
@@ -54,7 +68,7 @@ class NaiveCustomer:
             z += term["coefficient"] * (math.log1p(min(max(v, 0.0), 1e300)) if term["transform"] == "log1p" else v)
         return 1 / (1 + math.exp(-z)) if z > -700 else 0.0
 
-    def score(self, event_id: str) -> None:
+    def score(self, event_id: str, record: dict[str, Any] | None = None) -> None:
         x = row(self.accepted, self.now)
         value = self.value(x)
         low, high = self.manifest["bands"]
@@ -63,10 +77,22 @@ class NaiveCustomer:
         if self.emit == "every" or changed or (self.emit == "delta" and abs(value - self.last[0]) >= self.delta):
             self.last = (value, band)
             self.scores.append((self.now, event_id, value, band))
-        if value >= self.manifest["threshold"] and self.now >= self.quiet and not self.ended():
-            median = self.manifest["baseline"]["data_mb_30d"]["quantiles"]["0.5"]
-            self.interventions.append((self.now, "extra_data" if x["data_mb_30d"] >= median else "sms_discount"))
-            self.quiet = self.now + self.cooldown
+        self.tell(x, value, event_id, record)
+
+    def tell(self, x: dict[str, float], value: float, event_id: str, record: dict[str, Any] | None) -> None:
+        before = self.told[2] if self.told else frozenset()
+        holds = {
+            i
+            for i, (name, limit) in enumerate(self.levels)
+            if (value >= limit - (0.01 if i in before else 0.0) if name == "score" else x[name] >= limit)
+        }
+        active = frozenset() if self.ended() else frozenset(holds)
+        due = active != before or (active and self.now - self.told[0] >= DAY)
+        moved = not self.ended() and abs(value - (self.told[1] if self.told else 0.0)) >= self.step
+        if due or moved or (record is not None and self.watched(record)):
+            self.told = (self.now, value, active)
+            self.signals.append((self.now, record["type"] if record else "", event_id, value, active))
+            self.rows.append(x)
 
     def ticks(self, until: int) -> None:
         """Daily rescoring in silence, up to a moment."""
@@ -80,9 +106,16 @@ class NaiveCustomer:
 
     def take(self, record: dict[str, Any]) -> None:
         """One record in order of arrival."""
-        if record["type"] in CONTROL:
-            return
         t = record["event_time"]
+        if record["type"] in CONTROL:
+            self.ticks(t)
+            active = self.told[2] if self.told else frozenset()
+            self.signals.append((t, record["type"], record["event_id"], None, active))
+            self.rows.append({})
+            if record["type"] == "Erasure":
+                self.forget()
+                self.erased += 1
+            return
         if self.accepted and t - self.newest >= RETENTION:
             self.ticks(t)
             self.forget()
@@ -99,4 +132,4 @@ class NaiveCustomer:
             self.wake = -(-(self.newest + RETENTION) // HOUR) * HOUR
         else:
             self.wake = (self.now // HOUR + 25) * HOUR
-        self.score(record["event_id"])
+        self.score(record["event_id"], record)

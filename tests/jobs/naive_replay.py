@@ -8,6 +8,7 @@ from pathlib import Path
 from keepline.jobs.replay import dead_line
 from keepline.operators import stats
 from keepline.operators.host import HostOperator
+from keepline.operators.hostpolicy import HostPolicy
 from keepline.operators.spec import CHANNELS, OperatorSpec
 from keepline.schemas.blocks import RejectedLine
 from keepline.schemas.encode import Ok
@@ -17,10 +18,10 @@ from keepline.schemas.records import to_json, to_record
 
 
 class NaiveReplay:
-    """Lines in, lines of the five files out (`out`, by name)."""
+    """Lines in, lines of the files out (`out`, by name)."""
 
     def __init__(self, spec: OperatorSpec, batch: int = 256, wall_ms: int = 0) -> None:
-        self.operator = HostOperator(spec, batch, wall_ms)
+        self.operator, self.policy = HostOperator(spec, batch, wall_ms), HostPolicy(spec)
         self.out: dict[str, list[str]] = {name: [] for name in CHANNELS}
         self._end = min(spec.max_time_ms, wall_ms + spec.ahead_ms + 1) if wall_ms else spec.max_time_ms
         self._oldest, self._bound, self._newest = spec.min_time_ms, spec.bound_ms, -(1 << 62)
@@ -41,11 +42,15 @@ class NaiveReplay:
             key = line.event.customer_id.encode(errors="surrogateescape")
             record = Record(key, line.event.value, 0, self._files.index(line.file), line.number, time, 0, time)
             self._take(list(self.operator.add(key, pack_record(record))))
-        self._take(list(self.operator.advance(self._newest - self._bound - 1)))
+        last = self._newest - self._bound - 1
+        self._take(list(self.operator.advance(last)))
+        self._take(list(self.policy.advance(last)))
         return self
 
     def _take(self, frames: list[Frame]) -> None:
-        for frame in frames:
+        for frame in self.policy.take(frames):
+            if not frame.value:
+                continue
             record = to_record(frame.value)[1]
             if frame.channel in (DEAD_LETTERS, LATE_EVENTS):
                 record["topic"], record["partition"] = self._files[record["partition"]], 0

@@ -19,7 +19,8 @@ from keepline.jobs.settings import RetentionSettings
     "given",
     [
         {},
-        {"topics": ("a", "b-c"), "redis_url": "", "bounded": True, "delta": 0.125, "checkpoint_interval": 250, "cooldown": 86_400_000},
+        {"topics": ("a", "b-c"), "redis_url": "", "bounded": True, "delta": 0.125, "checkpoint_interval": 250, "disorder": 86_400_000},
+        {"policy": Path("/p.yaml"), "model": Path("/m")},
         {"kafka": {"sasl.jaas.config": 'x required password="p\\"ä\\n=#";', "a b": "${x"}, "flink": {"a.b": "2 ms"}},
         {"writer_schemas": (Path("/a/b.avsc"), Path("/c")), "registry": {"basic.auth.user.info": "u:p'\"\t"}, "currency": "€\u2028\x7f"},
     ],

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from keepline.jobs.replay import Outputs, Replay
 from keepline.jobs.scorelines import ScoreLines
 from keepline.operators import host, stats
+from keepline.operators.hostpolicy import HostPolicy
 from keepline.operators.slots import FIRST, Slots
 from keepline.operators.spec import CHANNELS, OperatorSpec
 from keepline.schemas.files import read_blocks
@@ -23,6 +24,7 @@ from keepline.schemas.records import from_record, to_json
 from tests.jobs import cli_files as files
 from tests.jobs.models_for_tests import manifest
 from tests.jobs.naive_replay import NaiveReplay
+from tests.jobs.policy_files import policy
 from tests.schemas import event_files as make
 
 DAY = files.DAY
@@ -30,7 +32,7 @@ DAY = files.DAY
 
 def compiled(spec: OperatorSpec, paths: list[Path], folder: Path, wall: int = 0, batch: int = 2048) -> tuple[dict[str, list[str]], Replay]:
     events = read_blocks(paths)
-    with Outputs(folder, events.names) as out:
+    with Outputs(folder, events.names, HostPolicy(spec)) as out:
         replay = Replay(spec, events.names, out, wall, batch)
         for block in events.blocks:
             replay.block(block)
@@ -76,12 +78,12 @@ def split(dice: random.Random, events: list[make.Event], folder: Path) -> list[P
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("emit", ["delta", "every", "band"])
 @settings(deadline=None, max_examples=40)
-@given(seed=st.integers(0, 10**6), batch=st.sampled_from([1, 7, 256, 2048]), cooldown=st.sampled_from([1, 30]))
-def test_every_line_is_the_twins(emit: Any, seed: int, batch: int, cooldown: int, tmp_path_factory: pytest.TempPathFactory) -> None:
+@given(seed=st.integers(0, 10**6), batch=st.sampled_from([1, 7, 256, 2048]), cooldown=st.sampled_from(["1d", "30d"]))
+def test_every_line_is_the_twins(emit: Any, seed: int, batch: int, cooldown: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     dice, folder = random.Random(seed), tmp_path_factory.mktemp("in")
     paths = split(dice, history(dice), folder)
     wall = dice.choice([0, files.START + 100 * DAY])
-    spec = OperatorSpec(manifest(), emit=emit, cooldown_ms=cooldown * DAY)
+    spec = OperatorSpec(manifest(), emit=emit, policy=policy(tmp_path_factory.mktemp("policy"), cooldown))
     found, replay = compiled(spec, paths, tmp_path_factory.mktemp("out"), wall, batch)
     twin = NaiveReplay(spec, dice.choice([1, 256]), wall).run(paths)
     for name in CHANNELS:
@@ -117,7 +119,7 @@ def test_slots_are_numbered_as_keys_come() -> None:
 
 def test_a_small_output_buffer_shows_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = files.write(tmp_path / "e.jsonl", files.lines(files.months(seed=3)))
-    spec = OperatorSpec(manifest(), emit="every", cooldown_ms=DAY)
+    spec = OperatorSpec(manifest(), emit="every", policy=policy(tmp_path, "1d"))
     roomy, _ = compiled(spec, [path], tmp_path / "a")
     monkeypatch.setattr(host, "OUT_BYTES", 20_000)
     monkeypatch.setattr(host, "EVENT_BYTES", 5_000)

@@ -14,19 +14,20 @@ from keepline.jobs import settings
 from keepline.jobs.cli import replay, run
 from keepline.jobs.durations import parse_ms
 from keepline.jobs.settings import PRETRAINED, PROPERTIES, RetentionSettings, SettingsError, load, mask_url
+from keepline.models.contact.document import DEFAULT
 from tests.cli.conftest import Command
 
 NOT_FLAGS_OF_THE_JOB = {"config", "show"}
 IN_HELP = {  # how a default is told, where it is not the value itself
-    "redis_ttl": "0s", "model": "the committed one", "cooldown": "30d", "disorder": "1h", "idle_after": "60s", "checkpoint_interval": "1s",
-    "checkpoint_dir": "the cluster's own", "topics": "telemetry", "unknown_id_ttl": "30s",
+    "redis_ttl": "0s", "model": "the committed one", "policy": "the committed one", "disorder": "1h", "idle_after": "60s",
+    "checkpoint_interval": "1s", "checkpoint_dir": "the cluster's own", "topics": "telemetry", "unknown_id_ttl": "30s",
 }  # fmt: skip
 WITHOUT_DEFAULT_IN_HELP = {"currency", "restore", "bounded", "kafka", "registry_url", "registry", "writer_schemas", "flink"}
 EVERY = {
     "bootstrap_servers": ("a:1,b:2", "a:1,b:2"), "topics": ("x, y", ("x", "y")), "output_prefix": ("out", "out"),
     "redis_url": ("rediss://h:1/2", "rediss://h:1/2"), "redis_ttl": ("2h", 7_200_000), "model": ("m", Path("m")), "job_name": ("j", "j"),
-    "emit": ("every", "every"), "delta": ("0.5", 0.5), "cooldown": ("1d", 86_400_000), "disorder": ("5m", 300_000), "idle_after": ("0s", 0),
-    "currency": ("EUR", "EUR"), "resident_states": ("5000", 5000), "parallelism": ("3", 3),
+    "emit": ("every", "every"), "delta": ("0.5", 0.5), "policy": ("p.yaml", Path("p.yaml")), "disorder": ("5m", 300_000),
+    "idle_after": ("0s", 0), "currency": ("EUR", "EUR"), "resident_states": ("5000", 5000), "parallelism": ("3", 3),
     "checkpoint_interval": ("500ms", 500), "checkpoint_dir": ("file:///c", "file:///c"),
     "state_backend": ("rocksdb", "rocksdb"), "restore": ("file:///s", "file:///s"), "bounded": ("true", True), "rest_port": ("0", 0),
     "kafka": ('{"a.b": "c"}', {"a.b": "c"}), "registry": ('{"a.b": "c"}', {"a.b": "c"}),
@@ -85,7 +86,7 @@ def test_flags_of_the_command_are_the_settings() -> None:
     flags = set(inspect.signature(run.retention).parameters) - NOT_FLAGS_OF_THE_JOB
     assert flags == set(RetentionSettings.model_fields)
     shared = set(inspect.signature(replay.retention).parameters)
-    assert {"model", "emit", "delta", "cooldown", "disorder", "currency"} <= shared
+    assert {"model", "emit", "delta", "policy", "disorder", "currency"} <= shared
 
 
 @pytest.mark.parametrize("command", [run.retention, replay.retention])
@@ -104,6 +105,7 @@ def test_help_tells_the_real_defaults(command: Any) -> None:
         if name in settings.DURATIONS:
             assert parse_ms(told) == info.default
     assert RetentionSettings.model_fields["model"].default == PRETRAINED
+    assert RetentionSettings.model_fields["policy"].default == DEFAULT
     assert RetentionSettings.model_fields["topics"].default == ("telemetry",)
 
 
@@ -122,6 +124,7 @@ def test_unknown_names_are_refused_with_the_nearest(tmp_path: Path) -> None:
     assert refused(environment={"KEEPLINE_PARALELISM": "2"}) == (
         "environment: unknown setting KEEPLINE_PARALELISM; did you mean KEEPLINE_PARALLELISM?"
     )
+    assert refused({}, {"KEEPLINE_COOLDOWN": "1d"}) == "environment: unknown setting KEEPLINE_COOLDOWN; did you mean KEEPLINE_POLICY?"
     assert refused({"topic": "x"}) == "command line: unknown setting --topic; did you mean --topics?"
     assert "did you mean" in refused({"zzz": "x"})
     load({}, dict.fromkeys(settings.NOT_SETTINGS - {"KEEPLINE_CONFIG"}, "/somewhere") | {"OTHER": "x"})
@@ -147,10 +150,10 @@ def test_the_programs_own_variables_are_no_settings() -> None:
         ("delta", "-0.1", "greater than or equal to 0"),
         ("delta", "nan", "number"),
         ("delta", "inf", "finite number"),
-        ("cooldown", "30", "'30' is not a duration: expected a whole number and a unit"),
-        ("cooldown", "-1d", "is not a duration"),
-        ("cooldown", "1.5d", "is not a duration"),
-        ("cooldown", "99999999999999999999d", "too long"),
+        ("disorder", "30", "'30' is not a duration: expected a whole number and a unit"),
+        ("disorder", "-1d", "is not a duration"),
+        ("disorder", "1.5d", "is not a duration"),
+        ("disorder", "99999999999999999999d", "too long"),
         ("disorder", "", "is not a duration"),
         ("redis_ttl", "1 week", "is not a duration"),
         ("idle_after", "1H", "is not a duration"),
@@ -186,7 +189,7 @@ def test_wrong_values_say_place_name_and_what_was_expected(tmp_path: Path, name:
 
 def test_numbers_without_a_unit_are_no_durations_in_the_file(tmp_path: Path) -> None:
     for value in ("30", "true", "1.5"):
-        path = toml(tmp_path / "k.toml", f"cooldown = {value}")
+        path = toml(tmp_path / "k.toml", f"disorder = {value}")
         assert "expected a text with a unit" in refused(config=path)
 
 
@@ -239,13 +242,13 @@ def test_masked_urls() -> None:
 
 def test_show_prints_what_the_job_would_take(keepline: Command) -> None:
     result = keepline(
-        "run", "retention", "--show", "--redis-url", "redis://u:pw@h:1/0", "--kafka", "ssl.key.password=pw", "--cooldown", "2d"
+        "run", "retention", "--show", "--redis-url", "redis://u:pw@h:1/0", "--kafka", "ssl.key.password=pw", "--disorder", "2d"
     )
     assert result.code == 0
     shown = result.json
     assert shown.keys() == RetentionSettings.model_fields.keys()
     assert (shown["redis_url"], shown["kafka"]) == ("redis://u:******@h:1/0", {"ssl.key.password": "******"})
-    assert shown["cooldown"] == 172_800_000
+    assert shown["disorder"] == 172_800_000
 
 
 def test_settings_do_not_change() -> None:

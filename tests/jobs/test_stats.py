@@ -15,7 +15,7 @@ from keepline.operators import stats
 from keepline.operators.host import HostOperator
 from keepline.operators.spec import OperatorSpec
 from keepline.schemas.catalog import EVENT_TYPES, output_schema
-from keepline.schemas.packed import DEAD_LETTERS, INTERVENTIONS, LATE_EVENTS, SCORES, Record, pack_record
+from keepline.schemas.packed import DEAD_LETTERS, LATE_EVENTS, SCORES, SIGNALS, Record, pack_record
 from keepline.schemas.records import to_record
 from tests.jobs.models_for_tests import manifest
 from tests.whole.history import no_events, strewn, whole_history
@@ -45,15 +45,15 @@ def bucket(value: float) -> int:
 def test_counts_are_those_of_the_frames(batch: int) -> None:
     operator, records, frames = run("every", batch)
     counted = operator.kernel.stats
-    made = {channel: [to_record(frame.value)[1] for frame in frames if frame.channel == channel] for channel in range(5)}
+    made = {channel: [to_record(frame.value)[1] for frame in frames if frame.channel == channel and frame.value] for channel in range(5)}
     reasons = Counter(letter["reason"] for letter in made[DEAD_LETTERS])
     assert {reason.name: int(counted[stats.DEAD_LETTERS + reason]) for reason in stats.DEAD_REASONS} == {
         reason.name: reasons[reason.name] for reason in stats.DEAD_REASONS
     }
     assert sum(count > 0 for count in reasons.values()) == len(stats.DEAD_REASONS) - 1  # all but FUTURE_TIME, which needs a clock
     assert counted[stats.LATE_EVENTS] == len(made[LATE_EVENTS]) > 0
-    assert counted[stats.INTERVENTIONS] == len(made[INTERVENTIONS]) > 0
-    assert counted[stats.CANDIDATES] >= counted[stats.INTERVENTIONS]
+    assert counted[stats.SIGNALS] == sum(frame.channel == SIGNALS for frame in frames) > 0
+    assert counted[stats.ERASED] == sum(frame.channel == SCORES and not frame.value for frame in frames) > 0
     bands = Counter(score["band"] for score in made[SCORES])
     assert [int(counted[stats.EMITTED + number]) for number in range(3)] == [bands[band] for band in stats.BANDS]
     ticks = [score for score in made[SCORES] if not score["event_id"]]

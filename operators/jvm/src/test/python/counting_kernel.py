@@ -1,9 +1,9 @@
 """A tiny kernel for the operator's tests: it counts each customer's events, in plain Python over the operator's two buffers.
 
 It speaks the same ``entry`` as ``keepline.operators.runtime``. The value of an event is a command: ``count`` (or anything unknown) adds
-one and emits the count on channel 0; ``timer:T`` asks for a timer at T; ``clear`` drops the state; ``big:N`` emits N bytes; ``stall`` is
-never consumed; ``wait:N`` is consumed after N calls that say that they wait; ``raise`` raises, ``raise-once:PATH`` only while the file
-PATH is not there, which it then is.
+one and emits the count on channel 0; ``timer:T`` asks for a timer at T, ``untimer:T`` to delete that one; ``clear`` drops the state;
+``big:N`` emits N bytes; ``stall`` is never consumed; ``wait:N`` is consumed after N calls that say that they wait; ``raise`` raises,
+``raise-once:PATH`` only while the file PATH is not there, which it then is.
 
 A tick emits the count on channel 1, and asks for a timer ``again`` milliseconds later if the spec says so. Each frame's value is
 "count batch-size watermark", as text; with ``"avro": true`` in the spec it is a framed Avro record {customer_id: string, count: long},
@@ -128,6 +128,8 @@ class Kernel:
             used += len(frame)
             frames += 1
             due = int(command[6:]) if command.startswith(b"timer:") else watermark + self.again if tick and self.again else 0
+            if command.startswith(b"untimer:"):
+                due = -int(command[8:])
             if due:
                 self.timer_slot[timers], self.timer_at[timers] = slot, due
                 timers += 1

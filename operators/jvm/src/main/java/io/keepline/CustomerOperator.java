@@ -164,7 +164,7 @@ public final class CustomerOperator extends AbstractEmbeddedPythonFunctionOperat
 
   @Override
   public void openPythonInterpreter() {
-    PythonKernel.load(interpreter, module);
+    PythonCalls.load(interpreter, module);
   }
 
   @Override
@@ -320,7 +320,12 @@ public final class CustomerOperator extends AbstractEmbeddedPythonFunctionOperat
     }
     for (int i = 0, n = batch.timers(); i < n; i++) {
       setCurrentKey(slab.name(batch.timerSlot(i)));
-      timers.registerEventTimeTimer(VoidNamespace.INSTANCE, batch.timerAt(i));
+      long at = batch.timerAt(i);
+      if (at < 0) { // an erased customer's
+        timers.deleteEventTimeTimer(VoidNamespace.INSTANCE, -at);
+      } else {
+        timers.registerEventTimeTimer(VoidNamespace.INSTANCE, at);
+      }
     }
     if (batch.framesBytes() > 0) {
       byte[] block = batch.frames();

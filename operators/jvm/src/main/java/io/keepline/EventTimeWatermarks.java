@@ -18,7 +18,7 @@ import org.apache.flink.util.clock.RelativeClock;
  * <p>Times that no customer can have had do not count: unreadable ones, those outside the configured bounds, and those more than 24 h
  * ahead of the wall clock. Otherwise one bad record would end all windows.
  *
- * <p>A watermark goes out at once when a timer may fire (they stand at an hour + B), and periodically. It never goes out between the blocks of
+ * <p>A watermark goes out at once when a tick may fire (they stand at an hour), and periodically. It never goes out between the blocks of
  * one piece of a poll, which lie side by side in time.
  *
  * <p><b>Silence.</b> A split without events for {@code idleMs} is not marked idle; it follows the wall clock less the bound, but never
@@ -104,9 +104,9 @@ public final class EventTimeWatermarks implements WatermarkStrategy<byte[]> {
       before = largest;
     }
 
-    /** Timers stand at an hour + B and fire at the watermark time − B − 1: this changes where the next one may fire. */
+    /** Ticks stand at an hour and fire at the watermark time − B − 1: this changes where the next one may fire. */
     private long dueHour(long time) {
-      return Math.floorDiv(time - 1 - 2 * boundMs, HOUR);
+      return Math.floorDiv(time - 1 - boundMs, HOUR);
     }
 
     @Override

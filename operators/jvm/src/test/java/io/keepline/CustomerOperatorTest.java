@@ -112,6 +112,30 @@ class CustomerOperatorTest {
   }
 
   @Test
+  void aNegativeTimeDeletesThatTimer() throws Exception {
+    Settings s = new Settings();
+    try (Harness h = Kernels.open(s)) {
+      for (String key : new String[] {"a", "b", "c"}) {
+        h.event(key, "timer:100");
+      }
+      h.event("c", "timer:300");
+      h.processWatermark(new Watermark(50));
+      assertEquals(4, h.numEventTimeTimers());
+      h.event("a", "untimer:100");
+      h.event("b", "untimer:99"); // there is none
+      h.event("c", "untimer:100");
+      s.state = h.checkpoint();
+      assertEquals(2, h.numEventTimeTimers());
+    }
+    try (Harness h = Kernels.open(s)) {
+      h.processWatermark(new Watermark(299));
+      assertEquals(List.of(new Out(1, "b", 2, 1, 299), 299L), h.drain());
+      h.processWatermark(new Watermark(300));
+      assertEquals(List.of(new Out(1, "c", 3, 1, 300), 300L), h.drain());
+    }
+  }
+
+  @Test
   void aTickCanAskForTheNextTimer() throws Exception {
     Settings s = new Settings();
     s.spec = "{\"again\": 10}";
@@ -295,7 +319,7 @@ class CustomerOperatorTest {
     h.getOperator().close();
   }
 
-  /** A restart in the same JVM: see the note on references in PythonKernel. */
+  /** A restart in the same JVM: see the note on references in PythonCalls. */
   @Test
   void closedInterpretersLeaveTheModuleIntact() throws Exception {
     for (int i = 0; i < 20; i++) {

@@ -75,9 +75,22 @@ class EventTimeWatermarksTest {
     g.onPeriodicEmit(output);
     assertEquals(List.of(t + 9 - BOUND - 1), drain());
     g.onEvent(at(t + HOUR), 0, output);
-    assertEquals(List.of(), drain()); // one millisecond short of a timer at an hour + B
+    assertEquals(List.of(), drain()); // one millisecond short of an hour
     g.onEvent(at(t + HOUR + 1), 0, output);
     assertEquals(List.of(t + HOUR - BOUND), drain());
+  }
+
+  @Test
+  void ticksStandAtTheHourWhateverTheBound() {
+    for (long bound : new long[] {0, 1, HOUR / 3, HOUR, 5 * HOUR / 2}) {
+      EventTimeWatermarks.Generator g = new EventTimeWatermarks(bound, LOW, HIGH, 0).generator(clock, () -> WALL);
+      g.onEvent(at(500 * HOUR + bound + 1), 0, output);
+      assertEquals(List.of(500 * HOUR), drain());
+      g.onEvent(at(501 * HOUR + bound), 0, output);
+      assertEquals(List.of(), drain());
+      g.onEvent(at(501 * HOUR + bound + 1), 0, output);
+      assertEquals(List.of(501 * HOUR), drain());
+    }
   }
 
   @Test

@@ -13,6 +13,11 @@ import java.util.List;
 final class HashScript {
   /** Hashes a call at most. */
   static final int KEYS = 8;
+  /**
+   * How long the mark of an erased hash stays, in ms: longer than a write of before the erasure can still be on its way, in the sink or
+   * in a task that a restart makes again.
+   */
+  static final long ERASED_MS = 60_000;
 
   /**
    * KEYS: the hashes. ARGV: time to live in ms (0 for ever); then for each hash how many arguments are its own, and these: as_of,

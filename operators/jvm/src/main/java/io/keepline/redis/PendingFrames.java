@@ -14,12 +14,15 @@ import java.util.Map;
  * <p>The task thread puts, one writer thread takes, sends, and then either acknowledges or gives back; nothing blocks the task thread but
  * the lock. A frame that is being sent is still pending: a snapshot holds it. Below the bound no key's newest frame is ever lost; at the
  * bound the key that has waited longest is dropped for the new one, and counted, so that a Redis that is away for long costs
- * freshness of the view and not the job's memory.
+ * freshness of the view and not the job's memory. Tombstones are dropped last: the next score of a key makes up for a lost one, but
+ * nothing would ever take an erased customer out of the view.
  */
 final class PendingFrames {
   private final int bound;
   private final Map<Key, Pending> waiting = new LinkedHashMap<>();
   private final Map<Key, Pending> sending = new LinkedHashMap<>();
+  /** Tombstones among the waiting. */
+  private int erasing;
   private long dropped;
   private boolean closed;
 
@@ -64,16 +67,39 @@ final class PendingFrames {
     }
     if (waits == null) {
       if (size() >= bound && !waiting.isEmpty()) {
-        Iterator<Key> first = waiting.keySet().iterator();
-        first.next();
-        first.remove();
-        dropped++;
+        if (erasing == waiting.size() && !View.tombstone(frame)) {
+          dropped++;
+          return;
+        }
+        drop();
       }
       if (waiting.isEmpty()) {
         notifyAll();
       }
     }
     waiting.put(key, waits == null ? new Pending(frame, System.nanoTime(), 0, 0) : waits.replacedBy(frame));
+    erasing += (View.tombstone(frame) ? 1 : 0) - (waits != null && View.tombstone(waits.frame) ? 1 : 0);
+  }
+
+  /** Drops what has waited longest. Tombstones in front of it go to the end, so that they are passed over once and not each time. */
+  private void drop() {
+    dropped++;
+    while (erasing < waiting.size()) {
+      Map.Entry<Key, Pending> first = removeFirst();
+      if (!View.tombstone(first.getValue().frame)) {
+        return;
+      }
+      waiting.put(first.getKey(), first.getValue());
+    }
+    removeFirst();
+    erasing--;
+  }
+
+  private Map.Entry<Key, Pending> removeFirst() {
+    Iterator<Map.Entry<Key, Pending>> all = waiting.entrySet().iterator();
+    Map.Entry<Key, Pending> first = Map.Entry.copyOf(all.next());
+    all.remove();
+    return first;
   }
 
   /** Up to {@code max} frames to send, after waiting up to {@code waitMs} for the first; empty where none came. */
@@ -85,6 +111,7 @@ final class PendingFrames {
     while (sending.size() < max && all.hasNext()) {
       Map.Entry<Key, Pending> entry = all.next();
       sending.put(entry.getKey(), entry.getValue());
+      erasing -= View.tombstone(entry.getValue().frame) ? 1 : 0;
       all.remove();
     }
     return new ArrayList<>(sending.values());
@@ -105,6 +132,7 @@ final class PendingFrames {
     waiting.putAll(sending);
     rest.forEach((key, newer) -> waiting.merge(key, newer, Pending::replacedBy));
     sending.clear();
+    erasing = (int) waiting.values().stream().filter(each -> View.tombstone(each.frame)).count();
   }
 
   /** Waits until nothing is pending; false where the time is over before. */

@@ -36,6 +36,7 @@ final class RedisPipeline implements Runnable {
   private final PendingFrames pending;
   private final String meterKey;
   private final byte[] ttl;
+  private final byte[] erasedTtl = HashScript.ascii(Long.toString(HashScript.ERASED_MS));
   private final Thread thread;
   private final LatencyHistogram latency = new LatencyHistogram();
   private final Buckets buckets = new Buckets(Buckets.LATENCY_MS);
@@ -132,13 +133,18 @@ final class RedisPipeline implements Runnable {
     }
   }
 
-  /** A call goes out while the hashes of the next are made, so Redis and this thread work at the same time. */
+  /**
+   * A call goes out while the hashes of the next are made, so Redis and this thread work at the same time. Tombstones have calls of their
+   * own, for what they leave lives for another time.
+   */
   private void send(List<Pending> taken) throws IOException {
     connect();
     Pipeline pipeline = jedis.pipelined();
     List<Call> calls = new ArrayList<>();
-    Call call = new Call();
+    Call writes = new Call(ttl);
+    Call tombstones = new Call(erasedTtl);
     for (Pending each : taken) {
+      Call call = View.tombstone(each.frame()) ? tombstones : writes;
       try {
         call.hashes.add(sink.views.get(PackedOut.channel(each.frame())).hash(each.frame()));
         call.sent.add(each);
@@ -147,11 +153,17 @@ final class RedisPipeline implements Runnable {
       }
       if (call.sent.size() >= together) {
         calls.add(call.into(pipeline));
-        call = new Call();
+        if (call == writes) {
+          writes = new Call(ttl);
+        } else {
+          tombstones = new Call(erasedTtl);
+        }
       }
     }
-    if (!call.sent.isEmpty()) {
-      calls.add(call.into(pipeline));
+    for (Call last : List.of(writes, tombstones)) {
+      if (!last.sent.isEmpty()) {
+        calls.add(last.into(pipeline));
+      }
     }
     pipeline.sync();
     long now = System.currentTimeMillis();
@@ -173,14 +185,19 @@ final class RedisPipeline implements Runnable {
     }
   }
 
-  /** One call of the script. */
+  /** One call of the script; all its hashes live for the same time. */
   private final class Call {
     final List<Pending> sent = new ArrayList<>(together);
     final List<List<byte[]>> hashes = new ArrayList<>(together);
+    private final byte[] lives;
     private Response<Object> answer;
 
+    Call(byte[] lives) {
+      this.lives = lives;
+    }
+
     Call into(Pipeline pipeline) {
-      answer = pipeline.evalsha(sha, HashScript.keys(hashes), HashScript.arguments(hashes, ttl));
+      answer = pipeline.evalsha(sha, HashScript.keys(hashes), HashScript.arguments(hashes, lives));
       return this;
     }
 

@@ -20,6 +20,8 @@ import org.apache.flink.core.io.SimpleVersionedSerializer;
  * the writer's own ({@link RedisPipeline}) sends what is pending, pipelined, through a script that ignores a write older than what is
  * there. A checkpoint takes a copy of what is pending as the writer's state and waits for nothing; after a restore it is sent again, which does
  * no harm, for the script ignores what is not newer. At the end of a bounded input the writer waits, up to a limit, until all is written.
+ *
+ * <p>A frame without a value is a tombstone ({@link View}): it goes the same way, and takes the key's hash out of the view.
  */
 public final class RedisSink implements Sink<byte[]>, SupportsWriterState<byte[], byte[]> {
   private static final long serialVersionUID = 1L;

@@ -24,6 +24,10 @@ import org.apache.avro.util.Utf8;
  * one field for each field of the record. Times are epoch milliseconds, enums their symbols, arrays, maps and records JSON; a null is left
  * out. Doubles are the shortest text that reads back as the same number. {@code as_of} and {@code sequence} come from the frame.
  *
+ * <p>A frame without a value is a tombstone: the hash is to go. What a template names then comes from the frame's key, which is
+ * {@code customer_id|score|role} where the template has {@code {score}}, else the customer_id alone. For a while a mark stays in the
+ * hash's place, {as_of, sequence, erased: 1}, which an older write does not get past.
+ *
  * <p>A value goes from Avro's bytes to text without an object for the record in between: this runs for each write.
  */
 final class View implements Serializable {
@@ -32,6 +36,8 @@ final class View implements Serializable {
   private static final Pattern FIELD = Pattern.compile("\\{(\\w+)}");
   private static final byte[] NOTHING = new byte[0];
   private static final byte[] NULL = utf8("null");
+  private static final byte[] ERASED = utf8("erased");
+  private static final byte[] ONE = utf8("1");
 
   private final String schemaJson;
   private final String template;
@@ -50,10 +56,18 @@ final class View implements Serializable {
     }
   }
 
+  /** True for a frame that has no value, or one of no bytes. */
+  static boolean tombstone(byte[] frame) {
+    return frame.length == PackedOut.HEADER + PackedOut.keyLength(frame);
+  }
+
   /** Redis key, then as_of and sequence, then field, value, field, value… */
   List<byte[]> hash(byte[] frame) throws IOException {
     if (reader == null) {
       reader = new Reader(new Schema.Parser().parse(schemaJson), template);
+    }
+    if (tombstone(frame)) {
+      return reader.erased(frame);
     }
     int at = PackedOut.HEADER + PackedOut.keyLength(frame);
     if (frame.length - at < FRAMING) {
@@ -68,9 +82,10 @@ final class View implements Serializable {
     private final byte[][] names;
     /** By field: not written, for the frame has it. */
     private final boolean[] given;
-    /** The template's texts, each before the field of the same place; one more at the end. */
+    /** The template's texts, each before the field of the same place (and name); one more at the end. */
     private final List<byte[]> texts = new ArrayList<>();
     private final List<Integer> places = new ArrayList<>();
+    private final List<String> named = new ArrayList<>();
     private final byte[][] values;
     private final JsonFactory json = JsonFactory.builder().enable(StreamWriteFeature.USE_FAST_DOUBLE_WRITER).build();
     private final ByteArrayOutputStream out = new ByteArrayOutputStream(256);
@@ -92,8 +107,47 @@ final class View implements Serializable {
       for (; fields.find(); end = fields.end()) {
         texts.add(utf8(template.substring(end, fields.start())));
         places.add(schema.getField(fields.group(1)).pos());
+        named.add(fields.group(1));
       }
       texts.add(utf8(template.substring(end)));
+    }
+
+    /** What takes the place of an erased hash. */
+    List<byte[]> erased(byte[] frame) throws IOException {
+      int end = PackedOut.HEADER + PackedOut.keyLength(frame);
+      int role = 0;
+      if (named.contains("score")) {
+        role = lastBar(frame, end);
+        end = lastBar(frame, role);
+        if (end < PackedOut.HEADER) {
+          throw new IOException("a tombstone whose key is not customer_id|score|role");
+        }
+      }
+      out.reset();
+      for (int i = 0; i < named.size(); i++) {
+        out.writeBytes(texts.get(i));
+        switch (named.get(i)) {
+          case "customer_id":
+            out.write(frame, PackedOut.HEADER, end - PackedOut.HEADER);
+            break;
+          case "score":
+            out.write(frame, end + 1, role - end - 1);
+            break;
+          default:
+            throw new IOException("a tombstone for a Redis key that names {" + named.get(i) + "}, which a frame's key does not hold");
+        }
+      }
+      out.writeBytes(texts.get(named.size()));
+      return List.of(out.toByteArray(), ascii(PackedOut.asOf(frame)), ascii(PackedOut.sequence(frame)), ERASED, ONE);
+    }
+
+    /** Where the last | of the key stands before {@code end}; in front of the key where there is none. */
+    private static int lastBar(byte[] frame, int end) {
+      int at = end - 1;
+      while (at >= PackedOut.HEADER && frame[at] != '|') {
+        at--;
+      }
+      return at;
     }
 
     List<byte[]> hash(byte[] frame, int from) throws IOException {

@@ -45,6 +45,23 @@ final class NaiveView {
     return hash;
   }
 
+  /** The mark of an erased hash, from the key of its tombstone. */
+  static List<String> erased(String key, String template, long asOf, long sequence) {
+    String customer = key;
+    String score = "";
+    if (template.contains("{score}")) {
+      Matcher parts = Pattern.compile("(.*)\\|([^|]*)\\|([^|]*)", Pattern.DOTALL).matcher(key);
+      if (!parts.matches()) {
+        throw new IllegalArgumentException(key);
+      }
+      customer = parts.group(1);
+      score = parts.group(2);
+    }
+    Map<String, String> known = Map.of("customer_id", customer, "score", score);
+    String redisKey = Pattern.compile("\\{(\\w+)}").matcher(template).replaceAll(m -> Matcher.quoteReplacement(known.get(m.group(1))));
+    return List.of(redisKey, Long.toString(asOf), Long.toString(sequence), "erased", "1");
+  }
+
   private static String text(Object v) throws IOException {
     if (v instanceof java.nio.ByteBuffer) {
       return StandardCharsets.UTF_8.decode(((java.nio.ByteBuffer) v).duplicate()).toString();

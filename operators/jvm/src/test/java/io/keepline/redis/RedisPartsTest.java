@@ -24,12 +24,18 @@ import org.junit.jupiter.api.Test;
 
 /** The Redis sink's parts that need no Redis. */
 class RedisPartsTest {
+  private static final byte[] VALUE = {1};
+
   private static byte[] at(String key, long asOf, long sequence) {
-    return frame(0, key, new byte[0], asOf, sequence, 0);
+    return frame(0, key, VALUE, asOf, sequence, 0);
+  }
+
+  private static byte[] tombstone(String key, long asOf, long sequence) {
+    return frame(0, key, null, asOf, sequence, 0);
   }
 
   private static byte[] timed(String key, long sequence, long createdMs) {
-    return frame(0, key, new byte[0], 1, sequence, createdMs);
+    return frame(0, key, VALUE, 1, sequence, createdMs);
   }
 
   private static Map<String, Long> sequences(PendingFrames pending) {
@@ -47,7 +53,7 @@ class RedisPartsTest {
     pending.put(at("a", 4, 9));
     pending.put(at("b", 1, 1));
     assertEquals(Map.of("a", 3L, "b", 1L), sequences(pending));
-    pending.put(frame(1, "a", new byte[0], 1, 1, 0));
+    pending.put(frame(1, "a", VALUE, 1, 1, 0));
     assertEquals(3, pending.size(), "another channel is another key");
   }
 
@@ -141,6 +147,83 @@ class RedisPartsTest {
     pending.put(at("c", 1, 1));
     assertEquals(Map.of("b", 1L, "c", 1L), sequences(pending));
     assertEquals(1, pending.dropped());
+  }
+
+  @Test
+  void aTombstoneTakesThePlaceOfWhatWaits() throws Exception {
+    PendingFrames pending = new PendingFrames(10);
+    pending.put(at("a", 5, 1));
+    pending.put(at("b", 5, 1));
+    assertEquals(2, pending.take(10, 0).size());
+    pending.put(tombstone("a", 5, 2));
+    pending.put(at("a", 5, 1)); // older than it
+    pending.put(tombstone("b", 4, 9)); // older than what is being sent
+    pending.giveBack();
+    List<PendingFrames.Pending> taken = pending.take(10, 0);
+    assertEquals(List.of(true, false), taken.stream().map(each -> View.tombstone(each.frame())).toList());
+    pending.put(at("a", 6, 1)); // the customer is back
+    pending.giveBack();
+    assertFalse(View.tombstone(pending.take(10, 0).get(0).frame()));
+  }
+
+  @Test
+  void pastTheBoundTombstonesGoLast() throws Exception {
+    PendingFrames pending = new PendingFrames(3);
+    pending.put(tombstone("a", 1, 1));
+    pending.put(at("b", 1, 1));
+    pending.put(tombstone("c", 1, 1));
+    pending.put(at("d", 1, 1));
+    assertEquals(Map.of("a", 1L, "c", 1L, "d", 1L), sequences(pending));
+    pending.put(tombstone("e", 1, 1));
+    assertEquals(Map.of("a", 1L, "c", 1L, "e", 1L), sequences(pending));
+    pending.put(at("f", 1, 1)); // no score drives out a tombstone
+    assertEquals(Map.of("a", 1L, "c", 1L, "e", 1L), sequences(pending));
+    pending.put(tombstone("g", 1, 1));
+    assertEquals(3, pending.size());
+    assertTrue(sequences(pending).containsKey("g"));
+    assertEquals(4, pending.dropped());
+  }
+
+  @Test
+  void aRandomHistoryDropsNoTombstoneThatHasRoom() throws Exception {
+    Random random = new Random(11);
+    int bound = 50;
+    PendingFrames pending = new PendingFrames(bound);
+    Map<String, byte[]> newest = new HashMap<>();
+    Map<String, byte[]> stored = new HashMap<>();
+    for (int i = 1; i <= 50_000; i++) {
+      String key = "k" + random.nextInt(400);
+      boolean erased = newest.containsKey(key) && View.tombstone(newest.get(key)) || random.nextInt(70) == 0;
+      byte[] frame = erased ? tombstone(key, i, i) : at(key, i, i); // once erased, for ever
+      pending.put(frame);
+      newest.put(key, frame);
+      assertTrue(pending.size() <= bound);
+      if (random.nextInt(30) == 0) {
+        List<byte[]> sent = pending.take(random.nextInt(40), 0).stream().map(PendingFrames.Pending::frame).toList();
+        if (random.nextInt(3) == 0) {
+          pending.giveBack();
+        } else {
+          sent.forEach(f -> stored.put(new String(PackedOut.key(f), StandardCharsets.UTF_8), f));
+          pending.acknowledge();
+        }
+      }
+      if (i % 1000 == 0) { // few enough tombstones at a time
+        newest.values().removeIf(View::tombstone);
+        while (pending.size() > 0) {
+          pending.take(40, 0).forEach(each -> stored.put(new String(PackedOut.key(each.frame()), StandardCharsets.UTF_8), each.frame()));
+          pending.acknowledge();
+        }
+        stored.clear();
+      }
+      if (i % 1000 == 999) {
+        Map<String, byte[]> all = new HashMap<>(stored);
+        pending.snapshot().forEach(f -> all.put(new String(PackedOut.key(f), StandardCharsets.UTF_8), f));
+        long tombstones = newest.values().stream().filter(View::tombstone).count();
+        assertTrue(tombstones > 3 && tombstones < bound, "the test says something: " + tombstones);
+        newest.forEach((k, f) -> assertTrue(!View.tombstone(f) || all.containsKey(k) && View.tombstone(all.get(k)), k));
+        assertTrue(pending.dropped() > 0);
+      }
+    }
   }
 
   @Test

@@ -130,7 +130,7 @@ class ViewTest {
     GenericRecord record = record();
     byte[] whole = value(record);
     List<byte[]> expected = view.hash(frame(0, "c", whole, 1, 1, 0));
-    for (int length : new int[] {0, 9, 10, 11, whole.length - 1}) {
+    for (int length : new int[] {1, 9, 10, 11, whole.length - 1}) {
       byte[] cut = frame(0, "c", java.util.Arrays.copyOf(whole, length), 1, 1, 0);
       assertThrows(IOException.class, () -> view.hash(cut), "cut to " + length);
       List<byte[]> again = view.hash(frame(0, "c", whole, 1, 1, 0));
@@ -138,5 +138,31 @@ class ViewTest {
         org.junit.jupiter.api.Assertions.assertArrayEquals(expected.get(i), again.get(i));
       }
     }
+  }
+
+  private static final String KEYED = "{'type':'record','name':'Keyed','fields':[{'name':'customer_id','type':'string'},"
+      .concat("{'name':'score','type':'string'},{'name':'role','type':'string'}]}").replace('\'', '"');
+
+  @Test
+  void tombstonesAreThoseOfTheTwin() throws Exception {
+    String[] templates = {"k:{customer_id}", "{score}", "{score}:{customer_id}{score}", "{customer_id}", "keepline:score:{customer_id}:{score}"};
+    for (int n = 0; n < 2000; n++) {
+      String template = templates[n % templates.length];
+      String customer = text() + (random.nextInt(3) == 0 ? "|" + text() + "|churn|" : "");
+      String key = template.contains("{score}") ? customer + "|" + text() + "|CHAMPION" : customer;
+      byte[] frame = frame(0, key, random.nextBoolean() ? null : new byte[0], n - 100, 3L * n, 0);
+      List<String> hash = new View(KEYED, template).hash(frame).stream().map(b -> new String(b, StandardCharsets.UTF_8)).toList();
+      assertEquals(NaiveView.erased(key, template, n - 100, 3L * n), hash, "of " + key);
+    }
+  }
+
+  @Test
+  void aTombstoneThatDoesNotSayWhichHashIsRefused() {
+    View score = new View(KEYED, "keepline:score:{customer_id}:{score}");
+    for (String key : new String[] {"", "c", "c|churn", "|"}) {
+      assertThrows(IOException.class, () -> score.hash(frame(0, key, null, 1, 1, 0)), key);
+    }
+    String why = assertThrows(IOException.class, () -> new View(KEYED, "k:{role}").hash(frame(0, "c", null, 1, 1, 0))).getMessage();
+    assertEquals("a tombstone for a Redis key that names {role}, which a frame's key does not hold", why);
   }
 }
