@@ -83,7 +83,7 @@ def letters(consumer: Consumer, starts: list[TopicPartition]) -> Iterator[Letter
         for found in consumer.consume(AT_ONCE, WAIT_SECONDS):
             trouble = found.error()
             if trouble is None:
-                if found.partition() in left:
+                if found.partition() in left and found.value() is not None:  # a tombstone is no letter
                     yield _letter(found)
             elif trouble.code() == ClientError._PARTITION_EOF:
                 left.discard(found.partition())
@@ -95,7 +95,7 @@ def letters(consumer: Consumer, starts: list[TopicPartition]) -> Iterator[Letter
 def _letter(found: Message) -> Letter:
     where = f"{found.topic()}-{found.partition()}-{found.offset()}"
     try:
-        name, record = to_record(found.value() or b"")
+        name, record = to_record(found.value())
     except RecordError as error:
         msg = f"the record {where} is no dead letter: {error}; name the job's own topic with --dead-letters"
         raise KafkaError(msg) from None

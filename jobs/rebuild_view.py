@@ -1,31 +1,32 @@
 """`rebuild-view`: the Redis view from the committed topics, after Redis lost its data.
 
-    PREFIX.scores, PREFIX.interventions ──newest of each key──► Redis, through the guard of the job's own sink
+    PREFIX.scores, PREFIX.interventions, … ──newest of each key──► Redis, through the guard of the job's own sink
+                                           ──tombstone──────────► the key is removed
 
 The job may run meanwhile: the guard writes nothing over what is as new, so neither of the two takes the view backwards. A record in Kafka
-has no sequence, which tells records of one moment apart; it is written with sequence 0, so the job's own write of that moment wins.
+has no sequence, which tells records of one moment apart; it is written with sequence 0, so the job's own write of that moment wins. What
+was committed while Redis was being written is read and written too, so that nobody who was erased meanwhile comes back.
+
+Which keys a tombstone empties is for `ViewNewest` (view_newest.py).
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import chain, islice
-from typing import Any, NamedTuple
-
-from confluent_kafka import Message
+from typing import Any
 
 from keepline.jobs.settings import RetentionSettings, mask_url
 from keepline.jobs.tail import messages
 from keepline.jobs.view_keys import VIEW_KEYS
+from keepline.jobs.view_newest import Entry, ViewNewest
 from keepline.operators.spec import CHANNELS
 from keepline.schemas.errors import KeeplineError
-from keepline.schemas.packed import INTERVENTIONS, SCORES
-from keepline.schemas.records import RecordError, to_record
+from keepline.schemas.records import to_record
 
-MOMENT = {SCORES: "as_of", INTERVENTIONS: "decided_at"}
-"""The field that is the frame's as_of."""
 SEQUENCE = 0
 PIPELINE = 64
 """Calls a round trip."""
@@ -69,13 +70,6 @@ class ViewError(KeeplineError):
     """A view that cannot be rebuilt; the message says what to do."""
 
 
-class Entry(NamedTuple):
-    """The newest record of a key: its moment, and field, value and so on."""
-
-    moment: int
-    fields: list[str | bytes]
-
-
 @dataclass
 class Rebuilt:
     """What was done."""
@@ -87,6 +81,8 @@ class Rebuilt:
     """Keys that were left alone: Redis had something as new."""
     refused: int = 0
     """Keys of another type, which Redis does not let be written."""
+    removed: int = 0
+    """Keys that Redis had of customers who were erased."""
     unreadable: int = 0
     by_channel: dict[str, int] = field(default_factory=dict)
 
@@ -96,48 +92,63 @@ def rebuild(settings: RetentionSettings, given: Iterable[str] = (), progress: Pr
     if not settings.redis_url:
         msg = 'redis_url is "": there is no view to rebuild; give --redis-url'
         raise ViewError(msg)
-    done, newest = Rebuilt(), dict[str, Entry]()
-    properties = list(given)
-    for channel, template in VIEW_KEYS.items():
-        topic, before = f"{settings.output_prefix}.{CHANNELS[channel]}", len(newest)
-        for message in messages(topic, settings.bootstrap_servers, properties):
-            done.read += 1
-            _take(newest, message, template, MOMENT[channel], done)
-            if progress and done.read % 1000 == 0:
-                progress(done.read, 0)
-        done.by_channel[CHANNELS[channel]] = len(newest) - before
-    done.keys = len(newest)
-    for count, answer in enumerate(_write(settings, newest), 1):
-        done.written += answer == 1
-        done.newer += answer == 0
-        if progress and count % 1000 == 0:
-            progress(count, done.keys)
+    done, newest, properties = Rebuilt(), ViewNewest(VIEW_KEYS), list(given)
+    ends: dict[int, dict[int, int]] = {channel: {} for channel in VIEW_KEYS}
+    answers: dict[str, int] = {}
+    for _ in ("all", "what came meanwhile"):
+        for channel, end in sorted(ends.items()):  # scores come first, and say who was erased
+            topic = f"{settings.output_prefix}.{CHANNELS[channel]}"
+            for message in messages(topic, settings.bootstrap_servers, properties, begin=end):
+                end[int(message.partition() or 0)] = int(message.offset() or 0) + 1
+                done.read += 1
+                done.unreadable += not newest.take(channel, message.key() or b"", message.value(), message.timestamp()[1])
+                if progress and done.read % 1000 == 0:
+                    progress(done.read, 0)
+        emptied, changed = newest.changes()
+        done.removed += _remove(settings, emptied)
+        for count, (key, answer) in enumerate(zip(changed, _write(settings, changed), strict=True), 1):
+            answers[key] = answer
+            if progress and count % 1000 == 0:
+                progress(count, len(changed))
+        for key in emptied:
+            answers.pop(key, None)
+    counts = newest.counts()
+    done.by_channel = {CHANNELS[channel]: counts[channel] for channel in VIEW_KEYS}
+    done.keys, done.written, done.newer = len(answers), *(sum(a == told for a in answers.values()) for told in (1, 0))
     done.refused = done.keys - done.written - done.newer
     return done
 
 
-def _take(newest: dict[str, Entry], message: Message, template: str, moment_field: str, done: Rebuilt) -> None:
-    value = message.value()
-    if value is None:  # a tombstone of a compacted topic
-        return
-    try:
-        record = to_record(value)[1]
-    except RecordError:
-        done.unreadable += 1
-        return
-    key, moment = template.format_map(record), int(record[moment_field])
-    known = newest.get(key)
-    if known is None or moment >= known.moment:
-        newest[key] = Entry(moment, as_fields(record))
-
-
-def _write(settings: RetentionSettings, newest: Mapping[str, Entry]) -> Iterator[int]:
-    """For each key 1 (written), 0 (Redis has something as new) or -1 (it is of another type)."""
+@contextmanager
+def _redis(settings: RetentionSettings) -> Iterator[Any]:
+    """A client; ViewError for whatever Redis refuses."""
     from redis import Redis
     from redis.exceptions import RedisError
 
     try:
-        client = Redis.from_url(settings.redis_url, socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S)
+        yield Redis.from_url(settings.redis_url, socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S)
+    except (RedisError, OSError, ValueError) as error:
+        msg = f"Redis at {mask_url(settings.redis_url)}: {error}; what was written stays, so run it again when Redis takes writes"
+        raise ViewError(msg) from None
+
+
+def _remove(settings: RetentionSettings, keys: Iterable[str]) -> int:
+    """Deletes keys; returns how many there were."""
+    removed, left = 0, iter(keys)
+    with _redis(settings) as client:
+        while some := list(islice(left, PIPELINE * KEYS)):
+            with client.pipeline(transaction=False) as pipeline:
+                for key in some:
+                    pipeline.delete(key)
+                removed += sum(pipeline.execute())
+    return removed
+
+
+def _write(settings: RetentionSettings, newest: Mapping[str, Entry]) -> Iterator[int]:
+    """For each key 1 (written), 0 (Redis has something as new) or -1 (it is of another type)."""
+    from redis.exceptions import RedisError
+
+    with _redis(settings) as client:
         sha, items = str(client.script_load(GUARD)), iter(newest.items())
         while some := list(islice(items, PIPELINE * KEYS)):
             with client.pipeline(transaction=False) as pipeline:
@@ -148,16 +159,14 @@ def _write(settings: RetentionSettings, newest: Mapping[str, Entry]) -> Iterator
                     if isinstance(told, RedisError) and "WRONGTYPE" not in str(told):
                         raise told
                     yield -1 if isinstance(told, RedisError) else int(told)
-    except (RedisError, OSError, ValueError) as error:
-        msg = f"Redis at {mask_url(settings.redis_url)}: {error}; what was written stays, so run it again when Redis takes writes"
-        raise ViewError(msg) from None
 
 
 def _call(some: Sequence[tuple[str, Entry]], ttl_ms: int) -> list[str | bytes | int]:
     """Number of keys, keys and arguments of one call of the script."""
     words: list[str | bytes | int] = [len(some), *(key for key, _ in some), ttl_ms]
     for _, entry in some:
-        words += [4 + len(entry.fields), "as_of", entry.moment, "sequence", SEQUENCE, *entry.fields]
+        fields = as_fields(to_record(entry.value)[1])
+        words += [4 + len(fields), "as_of", entry.moment, "sequence", SEQUENCE, *fields]
     return words
 
 

@@ -1,8 +1,8 @@
-"""Reads a topic's committed records as dictionaries: outputs and events decoded, anything else as base64."""
+"""Reads a topic's committed records as dictionaries: outputs and events decoded, tombstones as such, anything else as base64."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, Message, TopicPartition
@@ -19,7 +19,7 @@ AWAY = (ClientError._TRANSPORT, ClientError._ALL_BROKERS_DOWN)
 
 
 def as_record(message: Message) -> dict[str, Any]:
-    """The record of one Kafka message, with the field names of the contract."""
+    """The record of one Kafka message, with the field names of the contract; a tombstone is {"key": …, "tombstone": true}."""
     value = message.value()
     key = message.key()
     if value is None:
@@ -34,13 +34,13 @@ def as_record(message: Message) -> dict[str, Any]:
 class _Reader:
     """One pass over a topic's partitions."""
 
-    def __init__(self, topic: str, servers: str, given: dict[str, str], *, follow: bool, latest: bool) -> None:
+    def __init__(self, topic: str, servers: str, given: dict[str, str], *, follow: bool, latest: bool, begin: Mapping[int, int]) -> None:
         self._name, self._follow = f"topic {topic!r} at {servers}", follow
         self._consumer: Consumer = client(Consumer, reader(servers, given))
         try:
             self._left = set(partitions(self._consumer, servers, topic))
             start = OFFSET_END if latest else OFFSET_BEGINNING
-            self._consumer.assign([TopicPartition(topic, partition, start) for partition in self._left])
+            self._consumer.assign([TopicPartition(topic, partition, begin.get(partition, start)) for partition in self._left])
         except BaseException:
             self.close()
             raise
@@ -69,9 +69,20 @@ class _Reader:
         self._consumer.close()
 
 
-def messages(topic: str, servers: str, given: Iterable[str] = (), *, follow: bool = False, latest: bool = False) -> Iterator[Message]:
-    """Committed messages of a topic; without `follow`, up to the end that each partition has now."""
-    found = _Reader(topic, servers, properties(given), follow=follow, latest=latest)
+def messages(
+    topic: str,
+    servers: str,
+    given: Iterable[str] = (),
+    *,
+    follow: bool = False,
+    latest: bool = False,
+    begin: Mapping[int, int] | None = None,
+) -> Iterator[Message]:
+    """Committed messages of a topic; without `follow`, up to the end that each partition has now.
+
+    `begin` are offsets to begin at, by partition; where there is none, that is the beginning, or with `latest` the end.
+    """
+    found = _Reader(topic, servers, properties(given), follow=follow, latest=latest, begin=begin or {})
     try:
         while follow or not found.at_end:
             yield from found.take()

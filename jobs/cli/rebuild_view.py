@@ -19,10 +19,11 @@ def rebuild_view(
     config: Annotated[Path | None, typer.Option(help="Settings file. [default: keepline.toml, where there is one]")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
-    """Write the newest score and intervention of every customer to Redis, from what the topics hold.
+    """Write the newest score, intervention and so on of every customer to Redis, from what the topics hold.
 
     For a Redis that lost its data. The job may run meanwhile: nothing that Redis has is replaced by something older. Customers whose
-    records the topics no longer hold come back with their next score.
+    records the topics no longer hold come back with their next score. Erased customers do not come back, and keys that Redis still
+    has of them are removed.
 
     Example: keepline rebuild-view --bootstrap-servers localhost:9092 --redis-url redis://localhost:6379/0
     """
@@ -43,6 +44,8 @@ def rebuild_view(
         return
     counts = ", ".join(f"{count} {name}" for name, count in done.by_channel.items())
     typer.echo(f"{settings.mask_url(job.redis_url)}: {done.written} keys written ({counts} in the topics), {done.newer} were as new")
+    if done.removed:
+        typer.echo(f"{done.removed} keys of erased customers removed")
     if done.refused:
         typer.echo(f"{done.refused} keys are of another type, and were left as they are: delete them", err=True)
     if done.unreadable:

@@ -21,6 +21,8 @@ def tail(
 ) -> None:
     """Print the committed records of a topic, one JSON object a line.
 
+    A tombstone, a key without a value, is printed as {"key": …, "tombstone": true}: what the key stood for was erased.
+
     Example: keepline tail retention.interventions --no-follow
     """
     from keepline.jobs import settings

@@ -9,7 +9,7 @@ from keepline.jobs.view_keys import VIEW_KEYS
 from keepline.operators.redis import RedisView, redis_sink
 from keepline.schemas.catalog import output_schema
 from keepline.schemas.packed import INTERVENTIONS, SCORES, Frame, pack_frame
-from keepline.schemas.records import from_record
+from keepline.schemas.records import from_record, to_record
 from tests.cli.test_rebuild_view import intervention, score
 
 from .conftest import collection
@@ -17,7 +17,7 @@ from .conftest import collection
 
 def test_same_text(environment, redis_server, name):
     scores = [score(f"{name}-{number}", 100 + number, value) for number, value in enumerate((0.0, 0.25, 1 / 3, 1e-9, 12345678.9, 1e22))]
-    offer = intervention(f"{name}-0", 7)
+    offer = to_record(from_record("Intervention", intervention(f"{name}-0", 7)))[1]  # with the defaults
     frames = [pack_frame(Frame(SCORES, 5, each["as_of"], 0, b"k%d" % n, from_record("Score", each))) for n, each in enumerate(scores)]
     frames.append(pack_frame(Frame(INTERVENTIONS, 5, 7, 0, b"k", from_record("Intervention", offer))))
     views = [
