@@ -13,6 +13,7 @@ from confluent_kafka import KafkaException, Producer
 from keepline.jobs.kafka_client import KafkaError, client, partitions, producer, properties, reason
 from keepline.jobs.mapping.files import SKIPPED, read_mapped
 from keepline.jobs.mapping.load import Mapping
+from keepline.jobs.pseudonyms import Pseudonyms
 from keepline.schemas.encode import Ok
 from keepline.schemas.files import find_files, lines, read_events
 
@@ -89,25 +90,29 @@ def produce(
     progress: Callable[[int], None] | None = None,
     mapping: Mapping | None = None,
     framing: Callable[[Ok], bytes] | None = None,
+    pseudonyms: Pseudonyms | None = None,
 ) -> dict[str, Any]:
     """Sends what is an event, reports what is not; returns {sent, rejected}, with a mapping of foreign files also {skipped}.
 
-    `framing` gives another than single-object encoding.
+    `framing` gives another than single-object encoding. With `pseudonyms` no customer's id is sent in clear: what cannot be replaced is
+    rejected.
     """
     counts: Counter[str] = Counter()
+    city = None if pseudonyms is None else pseudonyms.city
     if mapping is None:
         find_files(paths)  # a wrong path is told before Kafka is asked
-        events = read_events(paths, type_name, progress)
+        events = read_events(paths, type_name, progress, city=city)
     else:
-        events = lines(read_mapped(paths, mapping, progress, counts))
+        events = lines(read_mapped(paths, mapping, progress, counts, city))
     sender = Sender(servers, topic, properties(given), rate)
     bad = 0
     for line in events:
-        if isinstance(line.event, Ok):
-            value = line.event.value if framing is None else framing(line.event)
-            sender.send(line.event.customer_id.encode(), value, line.event.event_time)
+        event = pseudonyms.event(line.event) if pseudonyms is not None and isinstance(line.event, Ok) else line.event
+        if isinstance(event, Ok):
+            value = event.value if framing is None else framing(event)
+            sender.send(event.customer_id.encode(errors="surrogateescape"), value, event.event_time)
         else:
             bad += 1
-            rejected(f"{line.file}:{line.number}: {line.event.reason.name}: {line.event.message}")
+            rejected(f"{line.file}:{line.number}: {event.reason.name}: {event.message}")
     sender.flush()
     return {"sent": sender.sent, "rejected": bad} | ({"skipped": counts[SKIPPED]} if mapping is not None else {})

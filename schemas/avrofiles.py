@@ -23,6 +23,7 @@ from fastavro.read import block_reader
 
 from keepline.schemas.blocks import EventBlock, of_lines
 from keepline.schemas.catalog import EventType, event_type, parse_fields
+from keepline.schemas.cities import City, hashed
 from keepline.schemas.encode import Ok, Rejected
 from keepline.schemas.errors import DamagedFileError, FileError, SchemaError
 from keepline.schemas.foreign import UNITS, as_line, event_of, required
@@ -49,6 +50,7 @@ class _Reading(NamedTuple):
     per_ms: dict[str, int]
     names: dict[str, str]  # of the writer's fields that go by an alias: ours
     symbols: dict[str, tuple[tuple[str, ...], str]]  # of our enums with a default: the symbols, the default
+    city: City | None
 
     def event_of(self, record: dict[str, Any]) -> Ok | Rejected:
         """The event of one record."""
@@ -56,10 +58,10 @@ class _Reading(NamedTuple):
         for name, (known, default) in self.symbols.items():
             if fields.get(name) is not None and fields[name] not in known:
                 fields = {**fields, name: default}
-        return event_of(fields, self.event, self.per_ms)
+        return event_of(hashed(fields, self.city), self.event, self.per_ms)
 
 
-def read_avro(path: Path, file: int, type_name: str | None, progress: Progress | None) -> Iterator[EventBlock]:
+def read_avro(path: Path, file: int, type_name: str | None, progress: Progress | None, city: City | None = None) -> Iterator[EventBlock]:
     """The events of one container file in its own order; records are numbered from 1."""
     with opened(path) as stream:
         try:
@@ -77,7 +79,7 @@ def read_avro(path: Path, file: int, type_name: str | None, progress: Progress |
             names = _renamed(schema, event)
             per_ms = _units(path, schema, event, names)
             parsed = fastavro.parse_schema(_without_times(schema))
-            reading = _Reading(event, per_ms, names, _symbols(schema, event, names))
+            reading = _Reading(event, per_ms, names, _symbols(schema, event, names), city)
             yield from of_lines(_entries(path, parsed, reading, chunks), file)
 
 

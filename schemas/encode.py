@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, NoReturn
 
 from keepline.schemas.catalog import EVENT_TYPES, MISSING, EventType, Field
+from keepline.schemas.cities import City, hashed
 from keepline.schemas.framing import SINGLE_OBJECT
 from keepline.schemas.status import Reason
 from keepline.schemas.times import TimeError, from_rfc3339
@@ -273,8 +274,8 @@ def _no_constant(text: str) -> NoReturn:
 _loads = json.JSONDecoder(parse_constant=_no_constant).decode
 
 
-def encode_json(line: bytes | str, type_name: str | None = None) -> Ok | Rejected:
-    """Encode one line of JSON Lines."""
+def encode_json(line: bytes | str, type_name: str | None = None, city: City | None = None) -> Ok | Rejected:
+    """Encode one line of JSON Lines; `city` as in cities.py."""
     try:
         event = _loads(line if isinstance(line, str) else line.decode())
     except UnicodeDecodeError as error:
@@ -283,7 +284,7 @@ def encode_json(line: bytes | str, type_name: str | None = None) -> Ok | Rejecte
         return Rejected(Reason.MALFORMED, "the line is nested too deeply: expected one flat JSON object")
     except ValueError as error:
         return Rejected(Reason.MALFORMED, f"the line is not JSON ({error}): expected one object on the line, such as {_EXAMPLE}")
-    return encode(event, type_name)
+    return encode(hashed(event, city) if city is not None and isinstance(event, dict) else event, type_name)
 
 
 def encode_row(type_name: str, cells: Mapping[str, str]) -> Ok | Rejected:

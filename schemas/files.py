@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from keepline.schemas.blocks import BEFORE_ALL, TYPE_IDS, EventBlock, of_lines
 from keepline.schemas.catalog import event_type
+from keepline.schemas.cities import City
 from keepline.schemas.encode import Ok, Rejected
 from keepline.schemas.errors import FileError
 from keepline.schemas.merge import BUDGET, merged
@@ -49,10 +50,12 @@ def read_blocks(
     progress: Progress | None = None,
     *,
     budget: int = BUDGET,
+    city: City | None = None,
 ) -> Blocks:
     """Events of these files and folders, merged as the contract says; FileError if a file cannot be read.
 
-    `type_name` is the event of lines that do not say theirs; `progress` gets the bytes on disk read since its last call.
+    `type_name` is the event of lines that do not say theirs; `progress` gets the bytes on disk read since its last call. `city` hashes
+    plain names of cities (cities.py).
     """
     if isinstance(paths, str | os.PathLike):
         paths = [paths]
@@ -62,7 +65,7 @@ def read_blocks(
         except KeyError as error:
             raise FileError(str(error.args[0])) from None
     alone = len(paths) == 1 and not Path(paths[0]).is_dir()
-    return ordered(find_files(paths), lambda path, file: _read(path, file, type_name, progress), alone=alone, budget=budget)
+    return ordered(find_files(paths), lambda path, file: _read(path, file, type_name, progress, city), alone=alone, budget=budget)
 
 
 def ordered(sources: Sequence[Source], read: Read, *, alone: bool, budget: int = BUDGET) -> Blocks:
@@ -79,22 +82,23 @@ def read_events(
     progress: Progress | None = None,
     *,
     budget: int = BUDGET,
+    city: City | None = None,
 ) -> Iterator[Line]:
     """The same line by line, as Python objects: for what sends or shows each."""
-    return lines(read_blocks(paths, type_name, progress, budget=budget))
+    return lines(read_blocks(paths, type_name, progress, budget=budget, city=city))
 
 
-def _read(path: Path, file: int, type_name: str | None, progress: Progress | None) -> Iterator[EventBlock]:
+def _read(path: Path, file: int, type_name: str | None, progress: Progress | None, city: City | None = None) -> Iterator[EventBlock]:
     kind = kind_of(path)
     if kind == "avro":
         from keepline.schemas.avrofiles import read_avro
 
-        return read_avro(path, file, type_name, progress)
+        return read_avro(path, file, type_name, progress, city)
     if kind == "parquet":
         from keepline.schemas.parquetfiles import read_parquet
 
-        return read_parquet(path, file, type_name, progress)
-    return of_lines(read_text(path, type_name, progress), file)
+        return read_parquet(path, file, type_name, progress, city)
+    return of_lines(read_text(path, type_name, progress, city), file)
 
 
 def _all(sources: Sequence[Source], read: Read) -> Iterator[EventBlock]:

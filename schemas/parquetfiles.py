@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from keepline.schemas.blocks import EventBlock, RejectedLine
 from keepline.schemas.catalog import EVENT_TIME, MISSING, EventType, Field, event_type
+from keepline.schemas.cities import CITY, CITY_HASH, City, city_field, hashed
 from keepline.schemas.encode import Ok
 from keepline.schemas.errors import DamagedFileError, FileError
 from keepline.schemas.foreign import DAY_MS, as_line, event_of, required
@@ -47,7 +48,7 @@ class _Column(NamedTuple):
     keep: Any = None  # what the addresses point into
 
 
-def read_parquet(path: Path, file: int, type_name: str | None, progress: Progress | None) -> Iterator[EventBlock]:
+def read_parquet(path: Path, file: int, type_name: str | None, progress: Progress | None, city: City | None = None) -> Iterator[EventBlock]:
     """The events of one file in its own order; rows are numbered from 1."""
     with opened(path) as stream:
         try:
@@ -56,11 +57,12 @@ def read_parquet(path: Path, file: int, type_name: str | None, progress: Progres
             message = f"{path}: not a whole Parquet file ({_first(error)}): copy the file again"
             raise DamagedFileError(message) from error
         event = _event(path, type_name)
-        columns = _checked(path, source.schema_arrow, event)
+        plain = city_field(event) if city else None
+        columns = _checked(path, source.schema_arrow, event, (*event.fields, plain) if plain else event.fields)
         size, rows, done, told = path.stat().st_size, source.metadata.num_rows, 0, 0
         try:
             for batch in source.iter_batches(ROWS, columns=columns):
-                yield _block(batch, event, file, done)
+                yield _block(_with_hashes(path, batch, city) if city and CITY in columns else batch, event, file, done)
                 done += batch.num_rows
                 if progress:
                     progress(size * done // rows - told)
@@ -83,14 +85,14 @@ def _event(path: Path, type_name: str | None) -> EventType:
     raise untyped(path, "Parquet has no name for its rows, and the file's is no event type")
 
 
-def _checked(path: Path, schema: Any, event: EventType) -> list[str]:
+def _checked(path: Path, schema: Any, event: EventType, fields: tuple[Field, ...]) -> list[str]:
     """The columns to read; FileError where one is missing, there twice, or of a type that cannot be its field's."""
     missing = [name for name in required(event) if name not in schema.names]
     if missing:
         message = f"{path}: {event.name} lacks the columns {', '.join(missing)}: expected {', '.join(required(event))}"
         raise DamagedFileError(message)
     found = []
-    for field in event.fields:
+    for field in fields:
         if schema.names.count(field.name) > 1:
             message = f"{path}: the column {field.name} is there twice"
             raise DamagedFileError(message)
@@ -122,6 +124,29 @@ def _refused(field: Field, kind: Any) -> str:
             return "" if t.is_floating(kind) or t.is_integer(kind) or t.is_decimal(kind) else "numbers (double)"
         case _:
             return "" if texts or t.is_binary(kind) or t.is_large_binary(kind) else "text, plain or as a dictionary"
+
+
+def _with_hashes(path: Path, batch: Any, city: City) -> Any:
+    """The batch with the hashes of cities in the place of their names."""
+    names = batch.schema.names
+    both = [name for name in (CITY, CITY_HASH) if name in names]
+    columns = [_values(batch.column(names.index(name))) for name in both]
+    made = [hashed(dict(zip(both, cells, strict=True)), city).get(CITY_HASH) for cells in zip(*columns, strict=True)]
+    try:
+        column = pa.array([value.decode() if isinstance(value, bytes) else value for value in made], pa.string())
+    except UnicodeError:
+        message = f"{path}: the column {CITY} or {CITY_HASH} is not text in UTF-8; write the file again"
+        raise DamagedFileError(message) from None
+    kept = [name for name in names if name not in (CITY, CITY_HASH)]
+    return pa.RecordBatch.from_arrays([*(batch.column(names.index(name)) for name in kept), column], names=[*kept, CITY_HASH])
+
+
+def _values(column: Any) -> list[Any]:
+    """Texts as bytes: Arrow holds some that are no UTF-8."""
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    found: list[Any] = column.cast(pa.large_binary()).to_pylist()
+    return found
 
 
 def _block(batch: Any, event: EventType, file: int, before: int) -> EventBlock:

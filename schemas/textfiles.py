@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, TypeVar, cast
 
 from keepline.schemas.catalog import MISSING, event_type
+from keepline.schemas.cities import City, hashed
 from keepline.schemas.encode import Ok, Rejected, encode_json, encode_row
 from keepline.schemas.errors import DamagedFileError, FileError
 from keepline.schemas.sources import STDIN, TYPE_NAMES, Progress, kind_of, opened, untyped
@@ -36,10 +37,10 @@ class Text(NamedTuple):
     too_long: bool
 
 
-def read_text(path: Path, type_name: str | None = None, progress: Progress | None = None) -> Iterator[Entry]:
+def read_text(path: Path, type_name: str | None = None, progress: Progress | None = None, city: City | None = None) -> Iterator[Entry]:
     """The events of one file in its own order. `progress` is called with the bytes (on disk) read since the last call."""
     is_csv = kind_of(path) == "csv"
-    return parsed(path, lambda texts: _csv(path, texts, type_name) if is_csv else _json(texts, type_name), progress)
+    return parsed(path, lambda texts: _csv(path, texts, type_name, city) if is_csv else _json(texts, type_name, city), progress)
 
 
 def parsed(path: Path, parse: Callable[[Iterator[Text]], Iterator[E]], progress: Progress | None) -> Iterator[E]:
@@ -107,14 +108,14 @@ def too_long_line(raw: bytes) -> Rejected:
     return Rejected(Reason.OVERSIZED, f"the line has more than {len(raw)} bytes: expected one event a line; check the line ends")
 
 
-def _json(texts: Iterator[Text], type_name: str | None) -> Iterator[Entry]:
+def _json(texts: Iterator[Text], type_name: str | None, city: City | None) -> Iterator[Entry]:
     for number, text, too_long in texts:
         raw = text.rstrip(b"\r\n")
         if raw and not raw.isspace():
-            yield number, raw, too_long_line(raw) if too_long else encode_json(raw, type_name)
+            yield number, raw, too_long_line(raw) if too_long else encode_json(raw, type_name, city)
 
 
-def _csv(path: Path, texts: Iterator[Text], type_name: str | None) -> Iterator[Entry]:
+def _csv(path: Path, texts: Iterator[Text], type_name: str | None, city: City | None) -> Iterator[Entry]:
     taken: list[Text] = []
 
     def lines() -> Iterator[str]:
@@ -137,7 +138,7 @@ def _csv(path: Path, texts: Iterator[Text], type_name: str | None) -> Iterator[E
             )
             continue
         if cells:
-            yield _raw(taken, _row(header, cells, type_name))
+            yield _raw(taken, _row(header, cells, type_name, city))
 
 
 def _raw(taken: list[Text], event: Ok | Rejected) -> Entry:
@@ -145,12 +146,12 @@ def _raw(taken: list[Text], event: Ok | Rejected) -> Entry:
     return taken[0].number, raw, too_long_line(raw) if taken[0].too_long else event
 
 
-def _row(header: list[str], cells: list[str], type_name: str | None) -> Ok | Rejected:
+def _row(header: list[str], cells: list[str], type_name: str | None, city: City | None) -> Ok | Rejected:
     if len(cells) > len(header):
         return Rejected(
             Reason.MALFORMED, f"the row has {len(cells)} cells: expected {len(header)} as in the header; quote cells with commas"
         )
-    named = dict(zip(header, cells, strict=False))
+    named = hashed(dict(zip(header, cells, strict=False)), city)
     return encode_row(named.get("type") or type_name or "", named)
 
 

@@ -29,11 +29,14 @@ def produce(
     mapping: Annotated[Path | None, typer.Option(help="Mapping file (YAML): the files are foreign records.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="With --mapping: show what samples become, and send nothing.")] = False,
     samples: Annotated[int, typer.Option(min=1, help="With --dry-run: records of each file.")] = 20,
+    pseudonymise: Annotated[bool, typer.Option("--pseudonymise", help="Send pseudonyms in the place of customers' ids.")] = False,
 ) -> None:
     """Send the events of files to a topic: key customer_id, Avro, Kafka timestamp = event_time.
 
     Lines that are no events are not sent; they are listed on standard error. With --mapping the files hold foreign records.
     With --framing confluent the values carry the schema registry's ids, under the subjects keepline.events.Call and so on.
+    With --pseudonymise customer, event, bill and order ids are replaced by keyed hashes, and a plain city by its city_hash; the key
+    stands in the variable KEEPLINE_PSEUDONYM_KEY (see keepline pseudonym).
 
     Example: keepline produce --events events.jsonl --bootstrap-servers localhost:9092 --topic telemetry
     """
@@ -42,6 +45,11 @@ def produce(
     from keepline.jobs.cli.progress import bar
     from keepline.jobs.kafka_client import of_job
 
+    pseudonyms = None
+    if pseudonymise:
+        from keepline.jobs.pseudonyms import load as load_pseudonyms
+
+        pseudonyms = load_pseudonyms()
     mapped = None
     if mapping is not None:
         from keepline.jobs.mapping.load import load
@@ -54,7 +62,7 @@ def produce(
         from keepline.jobs.cli.mapped import print_reports
         from keepline.jobs.mapping.samples import of_files
 
-        print_reports(of_files(events, mapped, samples), as_json=as_json)
+        print_reports(of_files(events, mapped, samples, pseudonyms), as_json=as_json)
         return
 
     def rejected(where: str) -> None:
@@ -77,7 +85,7 @@ def produce(
     with bar(f"sending to {topic}", events, quiet=as_json) as progress:
         given = of_job(job.kafka, kafka)
         summary = work.produce(
-            events, job.bootstrap_servers, topic, rate, type_name, given, rejected, progress, mapping=mapped, framing=reframe
+            events, job.bootstrap_servers, topic, rate, type_name, given, rejected, progress, mapped, reframe, pseudonyms
         )
     if as_json:
         import json

@@ -28,7 +28,7 @@ def text() -> str:
 def json_schema() -> dict[str, Any]:
     """The schema of a whole file."""
     names = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}
-    shared = {each.name: True for event in EVENT_TYPES for each in event.fields}
+    shared = {each.name: True for event in EVENT_TYPES for each in load.fields_of(event)}
     source = {
         "topics": names,
         "files": names,
@@ -66,7 +66,7 @@ def _definitions() -> dict[str, Any]:
         "paths": {"anyOf": [_PATH, {"type": "array", "items": _PATH, "minItems": 1}]},
         "condition": _condition(),
         "when": {"anyOf": [block, {"type": "array", "items": block, "minItems": 1}]},
-        **{f"{event.name}.{each.name}": _field(each) for event in EVENT_TYPES for each in event.fields[3:]},
+        **{f"{event.name}.{each.name}": _field(each) for event in EVENT_TYPES for each in load.fields_of(event)[3:]},
         **{each.name: _field(each) for each in EVENT_TYPES[0].fields[:3]},
     }
 
@@ -82,7 +82,7 @@ def _event(event: EventType) -> dict[str, Any]:
             "each": _PATH,
             **{
                 each.name: {"$ref": f"#/$defs/{'' if place < 3 else event.name + '.'}{each.name}"}
-                for place, each in enumerate(event.fields)
+                for place, each in enumerate(load.fields_of(event))
             },
         },
     }

@@ -18,6 +18,7 @@ from keepline.jobs.mapping.readers import read_json
 from keepline.jobs.mapping.source import Source
 from keepline.schemas import sources
 from keepline.schemas.blocks import EventBlock, of_lines
+from keepline.schemas.cities import City
 from keepline.schemas.encode import Ok, Rejected
 from keepline.schemas.errors import DamagedFileError, FileError
 from keepline.schemas.files import Blocks, ordered
@@ -56,26 +57,32 @@ def chosen(paths: Sequence[Path], mapping: Mapping) -> list[tuple[sources.Source
     return found
 
 
-def read_mapped(paths: Sequence[Path], mapping: Mapping, progress: Progress | None = None, counts: Counter[str] | None = None) -> Blocks:
-    """The events of foreign files; `counts` gets how many records were read and skipped."""
+def read_mapped(
+    paths: Sequence[Path],
+    mapping: Mapping,
+    progress: Progress | None = None,
+    counts: Counter[str] | None = None,
+    city: City | None = None,
+) -> Blocks:
+    """The events of foreign files; `counts` gets how many records were read and skipped, `city` hashes plain names of cities."""
     found = chosen(paths, mapping)
     told = Counter[str]() if counts is None else counts
     named = {file.path: (file.name, source) for file, source in found}
 
     def read(path: Path, place: int) -> Iterator[EventBlock]:
         name, source = named[path]
-        return of_lines(_mapped(path, name, source, progress, told), place)
+        return of_lines(_mapped(path, name, source, progress, told, city), place)
 
     alone = len(paths) == 1 and not Path(paths[0]).is_dir()
     return ordered([file for file, _ in found], read, alone=alone)
 
 
 def _mapped(
-    path: Path, name: str, source: Source, progress: Progress | None, counts: Counter[str]
+    path: Path, name: str, source: Source, progress: Progress | None, counts: Counter[str], city: City | None
 ) -> Iterator[tuple[int, bytes, Ok | Rejected]]:
     for number, raw, record in read_rows(path, source.csv_delimiter, progress):
         counts[READ] += 1
-        made = record if isinstance(record, Rejected) else source.map(record, Origin(name, 0, number))
+        made = record if isinstance(record, Rejected) else source.map(record, Origin(name, 0, number), city)
         if isinstance(made, Rejected):
             yield number, raw, made
         else:

@@ -20,7 +20,8 @@ from keepline.jobs.mapping.document import Document, Entry, MappingError, kind, 
 from keepline.jobs.mapping.fields import FieldCompiler, Read
 from keepline.jobs.mapping.readers import FORMATS, parse_schema
 from keepline.jobs.mapping.source import Event, Source, UsedPath
-from keepline.schemas.catalog import EVENT_TYPES, MISSING, EventType
+from keepline.schemas.catalog import EVENT_TYPES, MISSING, EventType, Field
+from keepline.schemas.cities import city_field
 from keepline.schemas.topics import TOPIC
 
 VERSION = 1
@@ -30,8 +31,16 @@ EVENT = ("type", "when", "each")
 UNMATCHED = ("skip", "reject")
 MOST_TOPICS = 255
 _TYPES = {event.name: event for event in EVENT_TYPES}
-_FIELDS = sorted({each.name for event in EVENT_TYPES for each in event.fields})
 ReadSchema = Callable[[str], str]
+
+
+def fields_of(event: EventType) -> tuple[Field, ...]:
+    """What a mapping may give an event: its fields, and `city` where it has a `city_hash`."""
+    city = city_field(event)
+    return event.fields if city is None else (*event.fields, city)
+
+
+_FIELDS = sorted({each.name for event in EVENT_TYPES for each in fields_of(event)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +208,7 @@ class _Compiler:
         if type_ is None:
             used |= shared.keys()  # whether its fields fit cannot be said
             return None
-        names = [each.name for each in type_.fields]
+        names = [each.name for each in fields_of(type_)]
         for name in entries.keys() - {*EVENT, *names}:
             near = nearest(name, [*names, *EVENT])
             doc.wrong(
@@ -215,7 +224,7 @@ class _Compiler:
         when: Condition | None = compile_when(doc, entries["when"].value, item.compile) if "when" in entries else None
         fields: list[tuple[str, Read]] = []
         root = _Paths(doc, shape, whole=True, based=True)
-        for wanted in type_.fields:
+        for wanted in fields_of(type_):
             own = wanted.name in entries
             if wanted.name in shared:
                 used.add(wanted.name)

@@ -14,6 +14,7 @@ from keepline.jobs.mapping.load import Mapping, load
 from keepline.jobs.mapping.paths import Origin
 from keepline.jobs.mapping.readers import Schemas
 from keepline.jobs.mapping.source import Source
+from keepline.jobs.pseudonyms import Pseudonyms
 from keepline.schemas.encode import Ok, Rejected
 from keepline.schemas.records import to_record
 
@@ -66,13 +67,15 @@ class Report:
         }
 
 
-def report(name: str, source: Source, records: Iterable[tuple[Origin, bytes, Any]]) -> Report:
-    """Maps records (or what they were rejected for already) and sums up."""
+def report(name: str, source: Source, records: Iterable[tuple[Origin, bytes, Any]], pseudonyms: Pseudonyms | None = None) -> Report:
+    """Maps records (or what they were rejected for already) and sums up; with `pseudonyms` the events are shown as they would be sent."""
     found = Report(name, source.name)
     missing = {(path.place, path.what, path.text): path for event in source.events for path in event.paths}
     for origin, raw, record in records:
         shown = raw.decode(errors="replace") if isinstance(record, Rejected) else record
-        made = record if isinstance(record, Rejected) else source.map(record, origin)
+        made = record if isinstance(record, Rejected) else source.map(record, origin, pseudonyms.city if pseudonyms else None)
+        if pseudonyms and not isinstance(made, Rejected):
+            made = pseudonyms.events(made)
         if isinstance(made, Rejected):
             found.rejected[made.reason.name] += 1
             told = {"reason": made.reason.name, "message": made.message}
@@ -104,7 +107,7 @@ def _as_dict(event: Ok) -> dict[str, Any]:
     return {"type": name} | fields
 
 
-def of_files(paths: Sequence[Path], mapping: Mapping, samples: int) -> list[Report]:
+def of_files(paths: Sequence[Path], mapping: Mapping, samples: int, pseudonyms: Pseudonyms | None = None) -> list[Report]:
     """The first records of each file."""
 
     def some(path: Path, name: str, delimiter: str) -> Iterator[tuple[Origin, bytes, Any]]:
@@ -113,7 +116,9 @@ def of_files(paths: Sequence[Path], mapping: Mapping, samples: int) -> list[Repo
             if count == samples:
                 return
 
-    return [report(file.name, source, some(file.path, file.name, source.csv_delimiter)) for file, source in chosen(paths, mapping)]
+    return [
+        report(file.name, source, some(file.path, file.name, source.csv_delimiter), pseudonyms) for file, source in chosen(paths, mapping)
+    ]
 
 
 def of_topics(settings: IngestSettings, samples: int, *, oldest: bool = False) -> list[Report]:

@@ -13,6 +13,7 @@ from keepline.jobs.mapping.conditions import Condition
 from keepline.jobs.mapping.fields import ABSENT, Read, Refused, show
 from keepline.jobs.mapping.paths import Getter, Origin
 from keepline.operators.spec import MAX_TIME_MS, MIN_TIME_MS
+from keepline.schemas.cities import City, hashed
 from keepline.schemas.encode import Ok, Rejected, encode
 from keepline.schemas.status import Reason
 from keepline.schemas.times import TimeError, to_rfc3339
@@ -56,7 +57,7 @@ class Event:
             raise Refused(f"each of {self.name}: {self.each_text} has {len(found)} items: expected at most {MOST_EVENTS}")  # noqa: EM102, TRY003
         return found
 
-    def make(self, item: Any, origin: Origin) -> Ok | Rejected:
+    def make(self, item: Any, origin: Origin, city: City | None) -> Ok | Rejected:
         """The event of one item that the filter takes."""
         made: dict[str, Any] = {}
         for name, read in self.fields:
@@ -73,7 +74,7 @@ class Event:
                 self.name,
                 made["customer_id"],
             )
-        return encode(made, self.name)
+        return encode(hashed(made, city), self.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +90,8 @@ class Source:
     reject_unmatched: bool
     csv_delimiter: str = field(default=",")
 
-    def map(self, record: Any, origin: Origin) -> list[Ok] | Rejected:
-        """The events of one record, in the order of the file; none where no filter takes it (skipped)."""
+    def map(self, record: Any, origin: Origin, city: City | None = None) -> list[Ok] | Rejected:
+        """The events of one record, in the order of the file; none where no filter takes it (skipped). `city` hashes names of cities."""
         if type(record) is not dict:
             return Rejected(Reason.MALFORMED, f"the record is {show(record)}: expected an object with named fields")
         origin = origin._replace(record=record)
@@ -100,7 +101,7 @@ class Source:
             for event in self.events:
                 for item in event.items(record, origin):
                     if event.when is None or event.when(item, origin):
-                        one = event.make(item, origin)
+                        one = event.make(item, origin, city)
                         if isinstance(one, Rejected):
                             return one
                         made.append(one)
