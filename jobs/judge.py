@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from keepline.jobs.writer_schemas import writer_schemas
-from keepline.models.policy import DAY_MS
+from keepline.models.contact.rules import DAY_MS
 from keepline.operators.spec import MAX_TIME_MS, MIN_TIME_MS
 from keepline.schemas.decode import NOT_ASKED, check_time, decode, registers
 from keepline.schemas.framing import CONFLUENT

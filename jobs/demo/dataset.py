@@ -20,6 +20,9 @@ calls, complaints, late payments, contract terms; monthly_charge is 0, since onl
 area_code have no place in the events.
 
 Times and durations come from a hash of (row number, seed), so a customer's events depend on nothing but the row and `end`.
+
+The demo adds what the rows lack and a contact policy needs, all of it made up: consents and time zones (consents.py), answers to
+interventions (crm.py), and the moments at which those leave who left (afterwards.py). None of it is in the data that models are made of.
 """
 
 from __future__ import annotations
@@ -97,8 +100,8 @@ def columns(table: pd.DataFrame, end_ms: int = END_MS, seed: int = SEED) -> Colu
     row = table["row"].to_numpy(np.uint64)
     place = np.arange(len(table))
     starts = np.full(len(table), end_ms - DAYS * DAY_MS)
-    billed = starts + (_uniform(row, "bill", seed) * DAY_MS).astype(np.int64)
-    paid = billed + (_uniform(row, "payment", seed) * (starts + DUE_MS - billed)).astype(np.int64)
+    billed = starts + (uniform(row, "bill", seed) * DAY_MS).astype(np.int64)
+    paid = billed + (uniform(row, "payment", seed) * (starts + DUE_MS - billed)).astype(np.int64)
     for kind, time in ((SUBSCRIPTION, starts), (BILL, billed), (PAYMENT, paid)):
         parts.append(Columns(place, time, np.full(len(table), kind), np.zeros(len(table), np.int64), np.zeros(len(table))))
     joined = Columns(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
@@ -146,7 +149,7 @@ def _calls(table: pd.DataFrame, period: str, end_ms: int, seed: int) -> Columns:
     found = _spread(table, f"total_{period}_calls", CALL, PERIODS[period], end_ms, seed)
     counts = table[f"total_{period}_calls"].to_numpy(np.int64)
     total = np.rint(table[f"total_{period}_minutes"].to_numpy(np.float64) * 60.0)
-    weight = -np.log1p(-_uniform(_each(table, counts), f"{period} seconds", seed, found.number))
+    weight = -np.log1p(-uniform(_each(table, counts), f"{period} seconds", seed, found.number))
     sums = np.bincount(found.customer, weight, len(table))
     seconds = 1.0 + np.floor(weight / sums[found.customer] * (total - counts)[found.customer])
     # Rounding down lost less than one second a call: the first calls get them back.
@@ -163,8 +166,8 @@ def _spread(table: pd.DataFrame, column: str, kind: int, hours: tuple[int, int],
     customer = np.repeat(np.arange(len(table)), counts)
     number = np.arange(len(row)) - np.repeat(np.cumsum(counts) - counts, counts)
     first, length = hours
-    day = (_uniform(row, f"{column} day", seed, number) * DAYS).astype(np.int64)
-    moment = first * HOUR_MS + (_uniform(row, f"{column} hour", seed, number) * length * HOUR_MS).astype(np.int64)
+    day = (uniform(row, f"{column} day", seed, number) * DAYS).astype(np.int64)
+    moment = first * HOUR_MS + (uniform(row, f"{column} hour", seed, number) * length * HOUR_MS).astype(np.int64)
     begin = end_ms - DAYS * DAY_MS
     midnight = begin // DAY_MS * DAY_MS
     # Wrapped around the month's ends, the hour of the day stays.
@@ -176,7 +179,7 @@ def _each(table: pd.DataFrame, counts: I64) -> U64:
     return np.repeat(table["row"].to_numpy(np.uint64), counts)
 
 
-def _uniform(row: U64, purpose: str, seed: int, number: I64 | None = None) -> F64:
+def uniform(row: U64, purpose: str, seed: int, number: I64 | None = None) -> F64:
     """One number in [0, 1) for each (row, purpose, number)."""
     return (_hash(row, purpose, seed, number) >> np.uint64(11)).astype(np.float64) * 2.0**-53
 

@@ -1,0 +1,108 @@
+"""`keepline demo` as a user runs it, with few customers: the figures of its end, and that nothing is left behind, however it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import psutil
+import pytest
+
+from keepline.jobs.demo import dataset
+from tests.whole.support import KEEPLINE, environment, wait
+
+CUSTOMERS = 60
+MARK = "DEMO_TEST_MARK"
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def mark() -> Iterator[str]:
+    """A variable that all processes of a demo inherit, to find them by; those that are left at the end are killed."""
+    name = uuid4().hex
+    yield name
+    for process in of_mark(name):
+        process.kill()
+
+
+def of_mark(mark: str) -> list[psutil.Process]:
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get(MARK) == mark and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+        except psutil.Error:
+            continue
+    return found
+
+
+def start(folder: Path, mark: str, *arguments: str) -> subprocess.Popen[bytes]:
+    (folder / "tmp").mkdir()
+    variables = {MARK: mark, "TMPDIR": str(folder / "tmp")}
+    with (folder / "out.txt").open("wb") as out:
+        words = [str(KEEPLINE), "demo", *arguments]
+        return subprocess.Popen(words, stdout=out, stderr=out, stdin=subprocess.DEVNULL, env=environment(**variables))
+
+
+@pytest.mark.timeout(400)
+def test_a_short_demo(tmp_path: Path, mark: str) -> None:
+    demo = start(tmp_path, mark, "--customers", str(CUSTOMERS), "--seconds", "4", "--out", str(tmp_path / "figures.json"))
+    status = demo.wait(360)
+    told = (tmp_path / "out.txt").read_text()
+    assert status == 0, told
+    assert not of_mark(mark)
+    assert not list((tmp_path / "tmp").glob("keepline-*"))
+
+    table = dataset.customers("held-back").head(CUSTOMERS)
+    left = int(dataset.labels("held-back").loc[table.index].sum())
+    figures = json.loads((tmp_path / "figures.json").read_text())
+    month = sum(1 for _ in dataset.events(table))
+    assert figures["customers"] == CUSTOMERS
+    assert figures["events"] == figures["events_scored"] == figures["scores_of_events"] == month + left
+    assert figures["scores_of_silent_customers"] > CUSTOMERS
+    assert figures["every_event_scored_once"] is True
+    assert figures["dead_letters_and_late_events"] == 0
+    assert figures["scores_equal_scikit_learn"] is True
+    assert figures["largest_difference_to_scikit_learn"] <= 1e-9
+    assert figures["live_events_measured"] > month / 3
+    assert figures["created_to_redis_ms"]["p50"] > 0
+
+    sent = figures["simulated_crm"]["outcomes_sent"]
+    assert figures["interventions"] == figures["decisions_by_result"]["EMITTED"] > 10
+    assert 0 < sent["DELIVERED"] + sent.get("FAILED", 0) <= figures["interventions"]
+    assert figures["simulated_crm"]["interventions_repeated"] == 0
+    assert figures["holds"]["held"] > 0
+    assert figures["suppressed_by_reason"]["NO_MARKETING_CONSENT"] > 0
+    assert figures["control_group"]["customers"] > 0
+    assert figures["labelled"]["by_status"]["LANDED"] > 5
+    assert figures["labelled"]["outcomes_joined"]["DELIVERED"] > 0
+
+    erased = figures["erased"]
+    assert erased["customer_id"] in table.index
+    assert erased["receipt"]["request_id"] == f"request-{erased['customer_id']}"
+    assert erased["receipt"]["counts"]["customer_state"] == erased["receipt"]["counts"]["contact_state"] == 1
+    assert (erased["keys_before"], erased["keys_after"]) == (3, 0)
+    assert figures["explained"].startswith("mlc-")
+    assert "Because:" in figures["explained"]
+
+    assert max(map(len, told.splitlines())) <= 100
+    for part in ("simulated CRM", "What the policy decided", "keepline explain", "One customer erased", "equal to scikit-learn's"):
+        assert part in told
+
+
+@pytest.mark.timeout(240)
+def test_ctrl_c_leaves_nothing_behind(tmp_path: Path, mark: str) -> None:
+    demo = start(tmp_path, mark, "--customers", "20")
+    wait("Flink starts", lambda: "Flink starts the job" in (tmp_path / "out.txt").read_text() or demo.poll() is not None, 120)
+    assert demo.poll() is None, (tmp_path / "out.txt").read_text()
+    assert len(of_mark(mark)) > 3, "Kafka, Redis and the job run"
+    time.sleep(1)
+    os.kill(demo.pid, signal.SIGINT)
+    assert demo.wait(60) == 130
+    wait("no process is left", lambda: not of_mark(mark), 20)
