@@ -87,9 +87,9 @@ ROWS: tuple[tuple[str, tuple[Panel, ...]], ...] = (
               {"mean": f"{rate('@entries_total')} / {rate('@batches_total')}"}),
         Panel("Scores put out, by band", "ops", "The setting `emit` decides which scores are put out.",
               {"{{band}}": rate("@band_scores_emitted_total", "band")}),
-        Panel("Candidates and interventions", "ops", "Candidates are scores at or above the threshold outside a cool-down; "
-              "the policy makes interventions of them.",
-              {"candidates": rate("@candidates_total"), "interventions": rate("@interventions_total")}),
+        Panel("Signals", "ops", "What the customer operator tells the contact policy: a trigger's level begins, ends or holds for another "
+              "day, an event that the policy waits for, a control record. Most events are not among them.",
+              {"signals": rate("@signals_total")}),
         Panel("Records out", "ops", "To Kafka, inside transactions, and to Redis: fewer, as a newer write replaces one that waits.",
               {"Kafka": 'sum(rate(#numRecordsSend{operator_name="kafka-sink: Writer"}[$__rate_interval]))',
                "Redis": rate("@redis_writes_total")}),
@@ -118,7 +118,7 @@ ROWS: tuple[tuple[str, tuple[Panel, ...]], ...] = (
               {"operator {{subtask_index}}": "@watermark_lag_ms", "read {{subtask_index}}": "#currentEmitEventTimeLag"}, low=None),
         Panel("Created → scored, distribution", "ms", "Scores by latency.",
               {"{{le}}": "sum by (le) (increase(@created_to_scored_ms_le_bucket[$__rate_interval]))"}, "heatmap"),
-        Panel("Python, per record", "µs", "Time inside the Python call divided by records: kernels, policy and messages.",
+        Panel("Python, per record", "µs", "Time inside the customer operator's Python call divided by records: kernels and messages.",
               {"mean": f"1000 * {rate('@python_ms_total')} / {rate('@entries_total')}"}),
     )),
     ("Quality", (
@@ -139,6 +139,34 @@ ROWS: tuple[tuple[str, tuple[Panel, ...]], ...] = (
               {"{{model_id}} {{version}}, code {{code}}": "sum by (model_id, version, code) (@model_id_version_code_model_info)"}),
         Panel("Waiting for the schema registry", "short", "Records of the batch that wait until it answers; the input is held up.",
               {"subtask {{subtask_index}}": "@waiting_for_registry"}),
+    )),
+    ("Contact policy", (
+        Panel("Decisions", "cpm", "A minute. Emitted, held, cancelled and, where new, suppressed ones; those of the budget operator are "
+              "of campaigns with a budget. PREFIX.decisions has each with its reason.",
+              {"{{operator_name}}": "60 * " + rate("@decisions_total", "operator_name")}),
+        Panel("Interventions", "cpm", "A minute, tickets for people among them. Of campaigns with a budget it is the budget operator that "
+              "puts them out.", {"{{operator_name}}": "60 * " + rate("@interventions_total", "operator_name")}),
+        Panel("Steps of the policy", "ops", "Signals and claims worked through, and wakes: a held offer, a look at whether an offer has "
+              "helped, a row that closes.", {
+                  "frames, {{operator_name}}": rate("@rare_elements_total", "operator_name"),
+                  "wakes, {{operator_name}}": rate("@rare_timers_total", "operator_name"),
+              }),
+        Panel("Python of the policy", "percentunit", "Share of each second. Near 100 % the operator limits the job: raise `parallelism`.",
+              {"{{operator_name}} {{subtask_index}}": rate("@rare_python_ms_total", "operator_name, subtask_index") + " / 1000"}, high=1),
+        Panel("Python, per step", "µs", "Time inside the Python call, by signal, claim or wake.",
+              {"{{operator_name}}": f"1000 * {rate('@rare_python_ms_total', 'operator_name')} / ("
+               f"{rate('@rare_elements_total', 'operator_name')} + {rate('@rare_timers_total', 'operator_name')})"}),
+        Panel("Outcomes and erasures", "cpm", "A minute. Labelled outcomes: rows whose landing window has closed, late and unknown "
+              "outcomes. Erasures and receipts: of each Erasure record, by the customer operator and by the policy.",
+              {"labelled outcomes": "60 * " + rate("@labelled_outcomes_total"), "erasures": "60 * " + rate("@customers_erased_total"),
+               "receipts": "60 * " + rate("@erasure_receipts_total")}),
+        Panel("States of the policy", "ops", "States written and dropped in Flink's state backend.",
+              {"written, {{operator_name}}": rate("@rare_states_written_total", "operator_name"),
+               "dropped, {{operator_name}}": rate("@rare_states_dropped_total", "operator_name")}),
+        Panel("Frames by channel", "ops", "What the two operators put out: 1 interventions, 2 decisions, 5 labelled outcomes, 6 receipts, "
+              "62 claims on a budget.", {"{{channel}}": rate("@channel_rare_frames_total", "channel")}),
+        Panel("Policy and version", "short", "Subtasks by the policy that they run. More than one line for long: a start that did not end.",
+              {"{{policy}} {{version}}": "sum by (policy, version) (@policy_version_policy_info)"}),
     )),
     ("State", (
         Panel("Resident customers", "short", "Customers whose state is in memory, and the room. At the limit, states are evicted.",
@@ -253,7 +281,8 @@ def dashboard() -> str:
     made = (
         grafana.Dashboard("Keepline").uid("keepline").tags(["keepline", "flink"]).editable().tooltip(models.DashboardCursorSync.CROSSHAIR)
     )
-    made = made.description("A Keepline job: throughput, latency, quality of data and scores, state, Redis, checkpoints, processes.")
+    parts = "throughput, latency, quality of data and scores, contact policy, state, Redis, checkpoints, processes"
+    made = made.description(f"A Keepline job: {parts}.")
     made = made.refresh("30s").time("now-1h", "now").timezone("browser")
     made = made.with_variable(grafana.DatasourceVariable("datasource").label("Data source").type("prometheus"))
     made = made.with_variable(

@@ -8,13 +8,19 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+import yaml
 
+from keepline.jobs.settings import POLICY
 from keepline.jobs.stack import ports
+from keepline.jobs.stack.kafka import EmbeddedKafka
 from keepline.jobs.stack.process import StackError
 from keepline.jobs.stack.reporter import CLASS_PATH, offer_reporter, reporter_jar, reporter_settings
+from keepline.jobs.tail import records as tail
 from keepline.operators import stats
 from keepline.operators.code import code_hash
+from keepline.operators.spec import CHANNELS
 from keepline.schemas.catalog import EVENT_TYPES
+from keepline.schemas.packed import DECISIONS, ERASURE_RECEIPTS, INTERVENTIONS, LABELLED_OUTCOMES
 from tests.monitoring.running import PREFIX, Run, Scrape
 from tests.whole.support import wait
 
@@ -45,7 +51,8 @@ def test_counts_are_those_of_the_input(watched: Run) -> None:
     assert events["control"] == sum(bool(r.event) and not r.reason and r.event["type"] in CONTROL for r in records)  # type: ignore[index]
     assert found.sum(f"{PREFIX}entries_total") >= len(records)
     assert found.sum(f"{PREFIX}frames_total") > found.sum(f"{PREFIX}batches_total") > 0
-    assert found.sum(f"{PREFIX}interventions_total") > 0
+    assert found.sum(f"{PREFIX}customers_erased_total") == sum(bool(r.event) and r.event["type"] == "Erasure" for r in records) > 0  # type: ignore[index]
+    assert found.sum(f"{PREFIX}signals_total") >= events["control"]
     made = events["accepted"] + found.sum(f"{PREFIX}ticks_total")
     assert found.sum(f"{PREFIX}score_count") == found.sum(f"{PREFIX}band_scores_emitted_total") == made
 
@@ -61,8 +68,29 @@ def test_histograms_are_as_prometheus_wants_them(watched: Run) -> None:
         bound = max(le for le, count in buckets[:-1])
         assert 0 < found.sum(f"{PREFIX}{name}_sum") <= counts[-1] * bound, name
     assert [le for le, _ in cumulative(found, "score")[:-1]] == [round(place / 20, 2) for place in range(1, 21)]
-    accepted = found.sum(f"{PREFIX}events_accepted_total")
-    assert found.sum(f"{PREFIX}created_to_scored_ms_count") == accepted, "each score of a stamped event is timed, no tick's is"
+    timed = found.sum(f"{PREFIX}events_accepted_total") + found.sum(f"{PREFIX}customers_erased_total")
+    assert found.sum(f"{PREFIX}created_to_scored_ms_count") == timed, "each score of a stamped event is timed, and tombstones; no tick's is"
+
+
+def test_the_policys_counts_are_those_of_the_topics(watched: Run, kafka: EmbeddedKafka) -> None:
+    found, given = watched.scrape, [f"{name}={value}" for name, value in kafka.admin.items()]
+    records = {channel: sum(1 for _ in tail(f"watched-retention.{channel}", kafka.bootstrap_servers, given)) for channel in CHANNELS}
+    erased = found.sum(f"{PREFIX}customers_erased_total")
+    policy = {"operator_name": "contact-policy"}
+    assert min(records["interventions"], records["decisions"], records["labelled-outcomes"]) > 0
+    # Not counted: the frames with which an erasure takes both from the live view.
+    assert found.sum(f"{PREFIX}interventions_total", **policy) == records["interventions"]
+    assert found.sum(f"{PREFIX}decisions_total", **policy) == records["decisions"]
+    assert found.sum(f"{PREFIX}labelled_outcomes_total") == records["labelled-outcomes"]
+    assert found.sum(f"{PREFIX}erasure_receipts_total") == records["erasure-receipts"] == erased
+    assert found.sum(f"{PREFIX}rare_elements_total", **policy) == found.sum(f"{PREFIX}signals_total")
+    assert 0 < found.sum(f"{PREFIX}rare_timers_total", **policy) < found.sum(f"{PREFIX}signals_total")
+    assert found.sum(f"{PREFIX}rare_states_dropped_total", **policy) > 0
+    (told,) = {(s.labels["policy"], s.labels["version"]) for s in found.find(f"{PREFIX}policy_version_policy_info")}
+    default = yaml.safe_load(POLICY.read_text(encoding="utf-8"))
+    assert told == (default["policy"], str(default["version"]))
+    channels = {int(series.labels["channel"]) for series in found.find(f"{PREFIX}channel_rare_frames_total")}
+    assert channels == {INTERVENTIONS, DECISIONS, LABELLED_OUTCOMES, ERASURE_RECEIPTS}
 
 
 def test_levels_are_those_of_the_end(watched: Run) -> None:
@@ -150,8 +178,6 @@ def test_a_jvm_that_runs_already_is_refused(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_clusters_have_the_same_settings() -> None:
-    import yaml
-
     conf = yaml.safe_load((DOCS.parents[1] / "flink-conf" / "config.yaml").read_text(encoding="utf-8"))
     flat = {f"metrics.reporter.prom.{name}": value for name, value in conf["metrics"]["reporter"]["prom"].items()}
     flat["metrics.reporter.prom.factory.class"] = flat.pop("metrics.reporter.prom.factory")["class"]
