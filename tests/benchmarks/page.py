@@ -11,8 +11,9 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "benchmarks.md"
 NOTES = ROOT / "docs" / "benchmarks-notes.md"
-SECTIONS = ("peers", "notes", "parts")
-"""In this order: Keepline beside its peers, what people say to it (benchmarks-notes.md), the job's parts."""
+SECTIONS = ("peers", "curves", "notes", "parts")
+"""In this order: Keepline beside its peers, its curves where they were measured in a session without the peers, what people say to both
+(benchmarks-notes.md), the job's parts."""
 HEAD = """# Benchmarks
 
 Written by the commands that measured; what people say to the figures is in [notes](benchmarks-notes.md), which is included here.

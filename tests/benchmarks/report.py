@@ -146,10 +146,23 @@ def settings(results: Sequence[dict[str, Any]]) -> Table:
     return Table("Values of flink-conf, min / median / max", ["value", "", "without", "with", "effect"], rows)
 
 
+def policy(results: Sequence[dict[str, Any]]) -> Table:
+    """With the contact policy and without it."""
+    from tests.benchmarks.policy import SHOWN, effect, spans
+
+    rows = []
+    for r in results:
+        sides = spans(r, "without"), spans(r, "with")
+        for name in SHOWN:
+            told = [" / ".join(_number(value, 2 if "CPU" in name else 0) for value in side[name]) for side in sides]
+            rows.append([name, *told, r["void"] or effect(r, name)])
+    return Table("The contact policy: 20,000 customers, checkpoints each 1 s, min / median / max", ["", "without", "with", "effect"], rows)
+
+
 def tables(results: dict[str, list[dict[str, Any]]]) -> list[Table]:
     """Those parts that were run."""
     makers = {"kernel": kernel, "files": files, "operator": operator, "throughput": throughput, "latency": latency, "recovery": recovery}
-    makers["settings"] = settings
+    makers |= {"settings": settings, "policy": policy}
     found = [make(results[part]) for part, make in makers.items() if results.get(part)]
     if any(r.get("stages_us") for r in results.get("throughput", ())):
         found.append(stages(results["throughput"]))

@@ -89,7 +89,7 @@ def main() -> None:
     if given.markdown:
         drawn = plots.draw(journal, systems, page.PAGE.parent / "plots")
         shown = [(title, path.relative_to(page.PAGE.parent).as_posix()) for title, path in drawn]
-        page.put("peers", report.section(journal, systems, shown, given.cores))
+        page.put(report.name_of(journal), report.section(journal, systems, shown, given.cores))
     if any(row.get("void") for row in journal.rows):
         sys.exit("a run is void: see the tables")
 

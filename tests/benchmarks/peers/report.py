@@ -119,12 +119,21 @@ def packages(journal: Journal, systems: Mapping[str, System]) -> list[str]:
     return [f"- {line}" for line in told] + [""] * bool(told)
 
 
+def name_of(journal: Journal) -> str:
+    """The page's section for a session: `curves` where no peer's throughput was measured, so that it leaves those tables alone."""
+    return "peers" if journal.of("throughput") else "curves"
+
+
 def section(journal: Journal, systems: Mapping[str, System], plots: Sequence[tuple[str, str]], cores: str) -> str:
-    """The section `peers` of the page; `plots` are (title, path from docs/)."""
+    """The section `peers` or `curves` of the page; `plots` are (title, path from docs/)."""
     session: dict[str, Any] = journal.session
     *results, aim = tables(journal, systems)
+    whole = name_of(journal) == "peers"
+    if not whole:
+        aim = aim._replace(rows=[row for row in aim.rows if row[-1] != "not measured"])
     lines = [
-        "## Side by side", "", f"Written by `python -m tests.benchmarks.peers {session['flags']}`.".replace(" `.", "`."), "",
+        "## Side by side" if whole else "## Latency, customers, cores", "",
+        f"Written by `python -m tests.benchmarks.peers {session['flags']}`.".replace(" `.", "`."), "",
         "| Machine | |", "|---|---|", *(f"| {name} | {value} |" for name, value in session["machine"].items()), "",
         *packages(journal, systems), *_markdown(aim),
     ]  # fmt: skip
@@ -132,5 +141,7 @@ def section(journal: Journal, systems: Mapping[str, System], plots: Sequence[tup
         lines += _markdown(result)
     for title, path in plots:
         lines += [f"![{title}]({path})", ""]
+    if not whole:
+        return "\n".join([*lines, 'How it is measured: see "Side by side".', ""])
     mix = ", ".join(f"{share:.2%} {name}" for name, share in events.MIX.items())
     return "\n".join([*lines, METHOD.format(mix=mix, day=events.EVENTS_A_DAY, cores=cores)])

@@ -211,3 +211,15 @@ def test_flags() -> None:
 @pytest.mark.parametrize("flags", [["--rounds", "5", "--json", "/home/me/o.json"], ["--journal=j", "--rounds", "5"], ["--rounds", "5"]])
 def test_the_page_names_no_file_of_the_machine(flags: list[str]) -> None:
     assert page.measured_with(flags) == "--rounds 5"
+
+
+def test_a_session_without_the_peers_leaves_their_section_alone(tmp_path: Path) -> None:
+    alone = journal(tmp_path, [row for row in whole(tmp_path).rows if row["part"] in ("latency", "scaling")])
+    assert (report.name_of(whole(tmp_path)), report.name_of(alone)) == ("peers", "curves")
+    text = report.section(alone, discover(), [], "0,1")
+    assert "not measured" not in text
+    assert text.startswith("## Latency, customers, cores")
+    where = tmp_path / "page.md"
+    page.put("peers", "as it was", where, tmp_path / "none")
+    page.put("curves", text, where, tmp_path / "none")
+    assert page.sections(where.read_text()) == {"peers": "as it was", "curves": text.strip()}
