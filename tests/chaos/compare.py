@@ -7,7 +7,8 @@ known by its identity (an intervention by its id, a score by customer, moment an
     duplicated  live more often than in replay
     changed     live under the identity of another content, or in another place of its customer's order, or unknown to replay
 
-Dead letters without a key are nobody's: Kafka spreads them over the partitions, so they have no order.
+Dead letters without a key are nobody's: Kafka spreads them over the partitions, so they have no order. The tombstones of erased customers
+stand in the topic of scores and in no file: they are counted apart, one for each Erasure.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import Any
 
 from keepline.operators.spec import CHANNELS
 from tests.chaos.records import Grouped, Record
-from tests.whole.support import without_place
+from tests.whole.support import alive, is_tombstone, without_place
 
 Identity = tuple[Any, ...]
 IDENTITY: dict[str, Callable[[Record], Identity]] = {
@@ -28,6 +29,9 @@ IDENTITY: dict[str, Callable[[Record], Identity]] = {
     "decisions": lambda record: (record["decision_id"],),
     "dead-letters": lambda record: (record["key"], record["value_sha256"]),
     "late-events": lambda record: (record["key"], record["value"]),
+    "labelled-outcomes": lambda record: (record["decision_id"], record["intervention_id"], record["status"], record["closed_at"]),
+    "erasure-receipts": lambda record: (record["request_id"], record["erased_at"]),
+    "tombstones": lambda record: (record["key"],),
 }
 FREE = {"dead-letters": ("message",)}
 """Fields that replay cannot know: it never sees the bytes that no file of events can hold."""
@@ -58,12 +62,20 @@ class Difference:
 
 
 def difference(found: Grouped, wanted: Grouped) -> Difference:
-    """All channels, customer by customer."""
+    """All channels, customer by customer; `wanted` has a channel "tombstones" beside the job's, and `found` has them among the scores."""
     told = Difference()
+    gone: dict[str, list[Record]] = {}
     for channel in CHANNELS:
         here, there = found[channel], wanted[channel]
         for customer in sorted({*here, *there}):
-            _one(channel, customer, here.get(customer, []), there.get(customer, []), told)
+            made: Sequence[Record] = here.get(customer, [])
+            if channel == "scores":
+                tombstones = [record for record in made if is_tombstone(record)]
+                if tombstones:
+                    gone[customer], made = tombstones, alive(made)
+            _one(channel, customer, made, there.get(customer, []), told)
+    for customer in sorted({*gone, *wanted["tombstones"]}):
+        _one("tombstones", customer, gone.get(customer, []), wanted["tombstones"].get(customer, []), told)
     return told
 
 

@@ -1,4 +1,4 @@
-"""Dead letters of records that no file of events can hold, so that replay cannot make them: expected from what was sent."""
+"""What replay's files do not hold, expected from what was sent: tombstones, and dead letters of records that no file of events can hold."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from keepline.schemas.packed import MAX_VALUE
 from tests.whole.history import Sent
-from tests.whole.support import Record
+from tests.whole.support import Record, erasures
 
 
 def expected(records: Iterable[Sent]) -> dict[str, list[Record]]:
@@ -22,3 +22,9 @@ def expected(records: Iterable[Sent]) -> dict[str, list[Record]]:
                 "value_sha256": b64encode(hashlib.sha256(value).digest()).decode(), "reason": record.reason,
             })  # fmt: skip
     return letters
+
+
+def tombstones(records: Iterable[Sent]) -> dict[str, list[Record]]:
+    """By customer, one for each Erasure."""
+    gone = {"tombstone": True}
+    return {customer: [{"key": f"{customer}|churn|CHAMPION"} | gone] * len(asked) for customer, asked in erasures(records).items()}

@@ -48,7 +48,8 @@ class Feed:
             "reconnect.backoff.max.ms": 500,
         })  # fmt: skip
         self._round: list[Sent] = []
-        self._lock = threading.Lock()
+        self._newest, self._pieces = START, 0
+        self._lock, self._gate = threading.Lock(), threading.Lock()
         self._running, self._stop = threading.Event(), threading.Event()
         self._idle = threading.Event()
         self._idle.set()
@@ -61,13 +62,15 @@ class Feed:
         return self.crowd.partitions
 
     def start(self) -> None:
-        """Goes on from where event time is."""
-        self._idle.clear()
+        """Goes on from where event time is; a piece has begun when it returns."""
+        before = self._pieces
         self._running.set()
+        wait("the feed begins", lambda: self._pieces > before or self._failed, 60)
 
     def pause(self) -> None:
         """Returns when the piece at hand is sent and Kafka has it."""
-        self._running.clear()
+        with self._gate:
+            self._running.clear()
         wait("the feed pauses", self._idle.is_set, 120)
         self.check()
         left = self._producer.flush(180)
@@ -91,9 +94,14 @@ class Feed:
         assert not self._producer.flush(180)
 
     def add(self, records: Iterable[Sent]) -> None:
-        """More records, at once, between two pieces."""
+        """More records, at once, among those of a piece."""
         with self._lock:
             self._send(list(records))
+
+    def add_now(self, make: Callable[[int], Iterable[Sent]]) -> None:
+        """The same; they are made for the newest event time so far, so that none of them comes late."""
+        with self._lock:
+            self._send(list(make(self._newest)))
 
     def close(self) -> None:
         self._stop.set()
@@ -109,10 +117,14 @@ class Feed:
             while not self._stop.is_set():
                 if not self._running.wait(0.05):
                     continue
+                with self._gate:  # who pauses meets either a piece to wait for, or nobody who begins one
+                    if not self._running.is_set():
+                        continue
+                    self._idle.clear()
+                    self._pieces += 1
                 if not self._stop.is_set():
                     self._piece()
-                if not self._running.is_set():
-                    self._idle.set()
+                self._idle.set()
         except BaseException as error:  # noqa: BLE001 - handed to who waits
             self._failed = error
             self._idle.set()
@@ -142,6 +154,7 @@ class Feed:
             self.sent.append(record)
             self._round.append(record)
             moment = record.event["event_time"] if record.event else 0
+            self._newest = max(self._newest, moment)
             while True:
                 try:
                     self._producer.produce(

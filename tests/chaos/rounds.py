@@ -10,7 +10,7 @@ from typing import Any
 
 from tests.chaos.compare import Difference, difference
 from tests.chaos.fault import Fault
-from tests.chaos.view import differences_soon
+from tests.chaos.view import differences_soon, gone_at
 from tests.chaos.world import PATIENCE, World, away
 from tests.whole.support import wait
 
@@ -85,9 +85,10 @@ def _play(world: World, fault: Fault, draw: Random, result: Result, say: Say) ->
     fault.after(world)
     say("compares")
     wanted = world.replay()
-    told = difference(world.committed.read(), wanted)
+    found = world.committed.read()
+    told = difference(found, wanted)
     take(result, told)
-    view = differences_soon(world.redis.url, wanted)
+    view = differences_soon(world.redis.url, wanted, gone_at(found, world.feed.sent))
     result.view = len(view)
     result.notes += view[:5]
     assert told.records > 100, f"only {told.records} records: the round compared nothing"

@@ -25,11 +25,18 @@ def score(customer: str, number: int, value: float = 0.5) -> dict[str, Any]:
 
 
 def outputs() -> Any:
-    made = {channel: {} for channel in CHANNELS}
+    made = {channel: {} for channel in (*CHANNELS, "tombstones")}
     made["scores"] = {who: [score(who, number) for number in range(5)] for who in "ab"}
     made["interventions"] = {"a": [{"intervention_id": "i", "customer_id": "a", "value": 0.7}]}
+    made["labelled-outcomes"] = {
+        "a": [{"decision_id": "d", "intervention_id": None, "status": "LANDED", "closed_at": 9, "label": "CHURNED"}]
+    }
+    made["erasure-receipts"] = {"r": [{"request_id": "r", "erased_at": 5, "counts": {"held": 1}}]}
     made["dead-letters"] = {"k": [{"key": "k", "value_sha256": "x", "reason": "MALFORMED", "offset": 7, "message": "live says why"}]}
     return made
+
+
+GONE = {"key": "a|churn|CHAMPION", "tombstone": True}
 
 
 def counts(change: Any) -> tuple[int, int, int]:
@@ -43,7 +50,7 @@ def counts(change: Any) -> tuple[int, int, int]:
 def test_equal() -> None:
     assert counts(lambda found: None) == (0, 0, 0)
     assert counts(lambda found: found["dead-letters"]["k"][0].update(offset=9, message="another")) == (0, 0, 0)
-    assert difference(outputs(), outputs()).records == 12
+    assert difference(outputs(), outputs()).records == 14
 
 
 @pytest.mark.parametrize(
@@ -56,6 +63,8 @@ def test_equal() -> None:
         (lambda found: found["interventions"]["a"].extend(found["interventions"]["a"] * 2), (0, 2, 0)),
         (lambda found: found["scores"]["b"][2].update(value=0.6), (0, 0, 1)),
         (lambda found: found["dead-letters"]["k"][0].update(reason="OVERSIZED"), (0, 0, 1)),
+        (lambda found: found["labelled-outcomes"]["a"][0].update(label="RETAINED"), (0, 0, 1)),
+        (lambda found: found["erasure-receipts"].clear(), (1, 0, 0)),
         (lambda found: found["scores"]["b"].append(score("b", 99)), (0, 0, 1)),
         (lambda found: found["scores"].update(c=[score("c", 1)]), (0, 0, 1)),
         (lambda found: found["scores"]["b"].reverse(), (0, 0, 4)),
@@ -64,6 +73,17 @@ def test_equal() -> None:
 )
 def test_differences(change: Any, wanted: tuple[int, int, int]) -> None:
     assert counts(change) == wanted
+
+
+def test_tombstones_are_counted_and_no_scores() -> None:
+    wanted, found = outputs(), outputs()
+    wanted["tombstones"]["a"] = [GONE]
+    assert difference(found, wanted).lost == 1
+    found["scores"]["a"].insert(2, GONE)
+    assert difference(found, wanted).equal
+    found["scores"]["a"].append(GONE)
+    assert difference(found, wanted).duplicated == 1
+    assert difference(found, outputs()).changed == 2
 
 
 def test_letters_without_a_key_have_no_order() -> None:

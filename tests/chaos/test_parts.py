@@ -14,10 +14,26 @@ from redis.exceptions import OutOfMemoryError
 
 from keepline.jobs.rebuild_view import GUARD
 from keepline.jobs.stack.redis import EmbeddedRedis
+from tests.chaos.dead import tombstones
 from tests.chaos.store import Store
-from tests.chaos.view import differences
+from tests.chaos.view import differences, gone_at
 from tests.chaos.world import state_of, stopped
 from tests.cli.test_rebuild_view import intervention, score
+from tests.whole.history import Sent
+from tests.whole.support import owner
+
+
+def decision(customer: str, at: int) -> dict[str, Any]:
+    return {
+        "decision_id": f"d{at}", "customer_id": customer, "result": "SUPPRESSED", "reason": "CAP", "arm": "TREATMENT", "kind": "k",
+        "decided_at": at, "policy_version": 1, "model_version": 1, "trigger": "t", "policy": "p", "made_from": "{}",
+    }  # fmt: skip
+
+
+def erasure(customer: str, at: int) -> Sent:
+    event = {"type": "Erasure", "customer_id": customer, "event_id": "x", "event_time": at, "request_id": "r"}
+    return Sent(0, customer.encode(), b"", event)
+
 
 FULL = """
 import sys
@@ -78,21 +94,47 @@ def _stored(record: dict[str, Any], moment: str) -> dict[str, Any]:
         (lambda redis: redis.hset("keepline:score:a:churn", "value", "0.31"), 1),
         (lambda redis: redis.hset("keepline:score:a:churn", "as_of", 19), 1),
         (lambda redis: redis.hdel("keepline:intervention:a", "offer"), 1),
-        (lambda redis: redis.flushall(), 3),
+        (lambda redis: redis.hset("keepline:decision:b", "result", "HELD"), 1),
+        (lambda redis: redis.flushall(), 4),
     ],
 )
 def test_the_views_differences_are_seen(change: Any, told: int) -> None:
     outputs: Any = {
         "scores": {"a": [score("a", 10, 0.2), score("a", 20, 0.3)], "b": [score("b", 10, 0.4)]},
         "interventions": {"a": [intervention("a", 7)]},
+        "decisions": {"b": [decision("b", 8), decision("b", 9)]},
     }
     with EmbeddedRedis() as server:
         redis = Redis.from_url(server.url)
         redis.hset("keepline:score:a:churn", mapping=_stored(outputs["scores"]["a"][1], "as_of"))
         redis.hset("keepline:score:b:churn", mapping=_stored(outputs["scores"]["b"][0], "as_of"))
         redis.hset("keepline:intervention:a", mapping=_stored(outputs["interventions"]["a"][0], "decided_at"))
+        redis.hset("keepline:decision:b", mapping=_stored(outputs["decisions"]["b"][1], "decided_at"))
         change(redis)
-        assert len(differences(server.url, copy.deepcopy(outputs))) == told
+        assert len(differences(server.url, copy.deepcopy(outputs), {})) == told
+
+
+def test_the_view_holds_what_came_after_a_tombstone() -> None:
+    committed: Any = {"scores": {"a": [score("a", 8, 0.2), *tombstones([erasure("a", 7)])["a"], score("a", 9, 0.3)]}}
+    gone = gone_at(committed, [erasure("a", 7), erasure("b", 10), erasure("c", 1)])
+    assert gone == {"a": 8, "b": 10, "c": 1}, "the customer's own clock may be ahead of the Erasure's"
+    outputs: Any = {
+        "scores": {"a": [score("a", 8, 0.2), score("a", 9, 0.3)], "b": [score("b", 10, 0.4)]},
+        "interventions": {"a": [intervention("a", 7), intervention("a", 9)], "b": [intervention("b", 10)]},
+        "decisions": {"b": [decision("b", 10)]},
+    }
+    with EmbeddedRedis() as server:
+        redis = Redis.from_url(server.url)
+        redis.hset("keepline:score:a:churn", mapping=_stored(outputs["scores"]["a"][1], "as_of"))
+        redis.hset("keepline:intervention:a", mapping=_stored(outputs["interventions"]["a"][1], "decided_at"))
+        redis.hset("keepline:score:b:churn", mapping={"as_of": 11, "sequence": 3, "erased": 1})
+        assert differences(server.url, outputs, gone) == []
+        redis.hset("keepline:intervention:b", mapping=_stored(outputs["interventions"]["b"][0], "decided_at"))
+        redis.hset("keepline:decision:b", mapping=_stored(outputs["decisions"]["b"][0], "decided_at"))
+        redis.hdel("keepline:score:b:churn", "erased")
+        redis.hset("keepline:intervention:a", mapping=_stored(outputs["interventions"]["a"][0], "decided_at"))
+        assert len(differences(server.url, outputs, gone)) == 4
+    assert owner(tombstones([erasure("a|b", 7)])["a|b"][0]) == "a|b"
 
 
 def test_a_full_redis_refuses_the_script_too() -> None:

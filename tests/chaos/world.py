@@ -29,12 +29,13 @@ from keepline.jobs.stack.kafka import EmbeddedKafka
 from keepline.jobs.stack.redis import EmbeddedRedis
 from keepline.operators.spec import CHANNELS
 from tests.chaos.committed import PARTITIONS, Committed, Watch
-from tests.chaos.dead import expected
+from tests.chaos.dead import expected, tombstones
 from tests.chaos.feed import Feed
 from tests.chaos.records import Grouped, by_customer
 from tests.chaos.store import Store
 from tests.jobs.models_for_tests import manifest
 from tests.monitoring.running import PREFIX, scrape
+from tests.whole.policies import policy_file
 from tests.whole.support import command, drained, replay_files, wait
 
 NAME = "chaos"
@@ -120,7 +121,7 @@ class World:
         self.flink = hold(FlinkCluster(taskmanagers=2, settings=own, zookeeper=self._zookeeper))
         self.settings = RetentionSettings(
             job_name=NAME, bootstrap_servers=self.kafka.bootstrap_servers, topics=(f"{NAME}.in",), output_prefix=NAME,
-            redis_url=self.redis.url, model=self.folder / "model", emit="every", cooldown="12h", idle_after="0s",
+            redis_url=self.redis.url, model=self.folder / "model", emit="every", policy=policy_file(self.folder), idle_after="0s",
             parallelism=shape.parallelism, state_backend=shape.backend, checkpoint_interval=shape.interval, kafka=KAFKA,
         )  # fmt: skip
         self.feed = Feed(self.kafka, f"{NAME}.in", shape.seed, customers=shape.customers, partitions=shape.partitions, rate=shape.rate)
@@ -241,13 +242,13 @@ class World:
             return None
 
     def replay(self) -> Grouped:
-        """What `replay` makes of everything sent so far, and the dead letters of what no file can hold."""
+        """What `replay` makes of everything sent so far, and what its files do not hold."""
         files = replay_files(self.settings, self.feed.sent, self.folder / "replay")
         wanted = {channel: by_customer(map(json.loads, path.open())) for channel, path in files.items()}
         for key, letters in expected(self.feed.sent).items():
             for letter in letters:
                 wanted["dead-letters"][key].append(letter)
-        return wanted
+        return {**wanted, "tombstones": tombstones(self.feed.sent)}
 
     def told(self) -> str:
         """State, causes and logs, for a failed round."""

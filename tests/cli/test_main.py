@@ -15,7 +15,7 @@ from tests.cli.conftest import Command, call, write_lines
 
 PROGRAM = Path(sys.executable).with_name("keepline")
 COMMANDS = [
-    (), ("doctor",), ("demo",), ("run", "retention"), ("train", "churn"), ("predict",), ("produce",), ("tail",),
+    (), ("doctor",), ("demo",), ("run", "retention"), ("train", "churn"), ("predict",), ("produce",), ("pseudonym",), ("tail",),
     ("features", "churn"), ("features", "layout"), ("replay", "retention"), ("submit", "retention"),
     ("conf",), ("status",), ("savepoint",), ("stop",), ("restore", "retention"),
 ]  # fmt: skip

@@ -24,7 +24,7 @@ from keepline.schemas.mem import (
     store_i64,
     store_u8,
 )
-from keepline.schemas.packed import IN_HEADER, NO_TIME, NULL_KEY_FLAG, OUT_HEADER, OVERSIZED_FLAG, TRAILER
+from keepline.schemas.packed import DEAD_LETTERS, IN_HEADER, LATE_EVENTS, NO_TIME, NULL_KEY_FLAG, OUT_HEADER, OVERSIZED_FLAG, TRAILER
 from keepline.schemas.status import DUPLICATE, INVALID_FIELD, KEY_MISMATCH, LATE, MALFORMED, OK, OVERSIZED, UNKNOWN_SCHEMA
 
 ROOM = 4096
@@ -321,7 +321,7 @@ def fill(
 
 @njit
 def place(out: int, total: int, first: int, cases: int, seen: Any, reasons: Any, sound: Any, digest: Any, events: int, offs: Any) -> int:
-    """Reads the frames of a run: dead letters and late events by case, the witnesses' frames into a digest.
+    """Reads the frames of a run: dead letters and late events by case, the witnesses' frames, signals too, into a digest.
 
     −1, or where a frame is wrong. A dead letter's value has to be the record's own, byte for byte.
     """
@@ -333,7 +333,7 @@ def place(out: int, total: int, first: int, cases: int, seen: Any, reasons: Any,
             return p
         channel = load_u8(out, p + 4)
         end = p + size
-        if channel >= 3:
+        if DEAD_LETTERS <= channel <= LATE_EVENTS:
             at = p + OUT_HEADER + key_len + 10
             n, at = get_long(out, at, end)
             _, at = get_long(out, at + n, end)
@@ -350,7 +350,7 @@ def place(out: int, total: int, first: int, cases: int, seen: Any, reasons: Any,
             if n != load_i32(events, o + 44) or not same_bytes(out, at, n, events, value, n):
                 return p
             seen[done] += 1
-            if channel == 4:
+            if channel == LATE_EVENTS:
                 reasons[done] = LATE
             else:
                 _, at = get_long(out, at + n, end)

@@ -23,7 +23,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from keepline.models.policy import DAY_MS
+from keepline.features.churn import CHURN
+from keepline.models.contact.carried import to_json
+from keepline.models.contact.document import DEFAULT, load
+from keepline.models.contact.names import ModelNames
+from keepline.models.contact.rules import DAY_MS
 from keepline.operators import layout as at
 from keepline.operators.customer import CustomerKernel
 from keepline.operators.spec import MAX_TIME_MS, MIN_TIME_MS, OperatorSpec
@@ -78,7 +82,8 @@ class Operator:
     """A customer operator in such memory."""
 
     def __init__(self) -> None:
-        self.kernel = CustomerKernel(OperatorSpec(manifest(), emit="delta"))
+        names = ModelNames(CHURN.names, 0.6, (0.3, 0.6))
+        self.kernel = CustomerKernel(OperatorSpec(manifest(), emit="delta", policy=to_json(load(DEFAULT, names))))
         self.size = self.kernel.state_size
         slots = witnesses()[0].shape[0] + NAMES + SCRATCH
         self.block = Memory(slots * self.size)

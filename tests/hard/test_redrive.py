@@ -121,6 +121,18 @@ def test_sound_letters_are_sent_once_and_the_others_stay(keepline: Command, plac
     assert keepline(*place.arguments, "--strict").code == 1
 
 
+def test_a_tombstone_among_the_letters_is_passed_over(keepline: Command, place: Place) -> None:
+    place.put(letter(event(), "UNKNOWN_SCHEMA"))
+    producer = Producer({"bootstrap.servers": place.kafka.bootstrap_servers, "log_level": 3})
+    producer.produce(place.letters, None, b"c1")
+    assert producer.flush(30) == 0
+    place.put(letter(event(customer_id="c2"), "UNKNOWN_SCHEMA"))
+    done = keepline(*place.arguments, "--json").json
+    assert (done["letters"], done["sent"]) == (2, 2)
+    assert keepline(*place.arguments, "--json").json["letters"] == 0
+    assert [message.key() for message in place.sent()] == [b"c1", b"c2"]
+
+
 def test_only_what_was_asked_for(keepline: Command, place: Place) -> None:
     reasons = ["KEY_MISMATCH", "UNKNOWN_SCHEMA"] * 3
     place.put(*(letter(event(event_id=str(n)), reason) for n, reason in enumerate(reasons)), times=[TIME + n for n in range(6)])

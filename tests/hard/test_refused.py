@@ -89,7 +89,7 @@ SETTINGS = [
     (["--parallelism", "0"], "--parallelism"),
     (["--state-backend", "memory"], "--state-backend"),
     (["--delta", "nan"], "--delta"),
-    (["--cooldown", "30"], "--cooldown"),
+    (["--disorder", "30"], "--disorder"),
     (["--bootstrap-servers", "nowhere"], "--bootstrap-servers"),
     (["--redis-url", "http://nowhere"], "--redis-url"),
     (["--currency", "a currency of many words"], "expected an ISO 4217 code such as EUR"),

@@ -9,9 +9,11 @@ and every state version has one; tests/whole/test_committed_savepoint.py restore
     facts.json             before: lines; topic, job: the input topic, for which a restored source asks, and the job's name;
                            release, state_version; form: 0 for whole states, else PackedState.FORM; backend, format
     savepoint/_metadata    all of it in one file: the state lies inside (the paths in it are names of what lies there, not of files)
+    policy.yaml            the contact policy; none in folders of before there was one
     scores.jsonl, …        what the whole input led to when this was made
 
-The jobs of an earlier version are needed to remake an earlier state version; so check the folder in with the version.
+The savepoint is taken in a night, when offers are held, with rows that wait for outcomes, consents, and claims on a budget. The jobs of an
+earlier version are needed to remake an earlier state version; so check the folder in with the version.
 """
 
 from __future__ import annotations
@@ -32,8 +34,10 @@ from keepline.jobs.stack.java import ROOT
 from keepline.jobs.stack.kafka import EmbeddedKafka
 from keepline.operators.spec import CHANNELS
 from tests.jobs.models_for_tests import manifest
-from tests.whole.history import whole_history
-from tests.whole.support import assert_equal, by_customer, drained, live, replayed, send, topics
+from tests.savepoints.committed import POLICY
+from tests.whole.history import Sent, whole_history
+from tests.whole.policies import by_time, policy_file, with_outcomes
+from tests.whole.support import Record, assert_equal, by_customer, drained, flat, live, replayed, send, topics
 
 HERE = Path(__file__).parent
 PACKED_STATE = ROOT / "operators" / "jvm" / "src" / "main" / "java" / "io" / "keepline" / "PackedState.java"
@@ -49,12 +53,12 @@ def form() -> int:
 
 @contextmanager
 def job(
-    flink: FlinkCluster, kafka: EmbeddedKafka, model: Path, name: str, savepoint: str | None = None, backend: str = "hashmap"
+    flink: FlinkCluster, kafka: EmbeddedKafka, model: Path, name: str, policy: Path, savepoint: str | None = None, backend: str = "hashmap"
 ) -> Iterator[str]:
     """The job on one subtask, every score put out; cancelled at the end if it still runs."""
     started = flink.submit(
         ROOT / "jobs" / "retention.py", "--bootstrap-servers", kafka.bootstrap_servers, "--topics", f"{name}.in", "--output-prefix", name,
-        "--redis-url", "", "--model", str(model), "--job-name", name, "--emit", "every", "--idle-after", "0s",
+        "--redis-url", "", "--model", str(model), "--policy", str(policy), "--job-name", name, "--emit", "every", "--idle-after", "0s",
         "--checkpoint-interval", "200ms", "--state-backend", backend, savepoint=savepoint,
     )  # fmt: skip
     try:
@@ -69,17 +73,29 @@ def job(
             flink.rest.wait(started)
 
 
+def in_a_night(records: list[Sent], decisions: list[Record]) -> int:
+    """How many records there are up to one soon after which an offer is held, far in the history."""
+    held = {json.loads(each["made_from"])["event_id"] for each in decisions if each["result"] == "HELD"}
+    far = len(records) * 2 // 3
+    return 1 + next(at for at, record in enumerate(records) if at > far and record.event and record.event["event_id"] in held)
+
+
 def main(folder: Path, release: str, backend: str, native: bool) -> None:
     """Runs the job, takes the savepoint in mid-stream, restores it, compares all of it with a replay, and writes the folder."""
     name = f"savepoint-{folder.name}"  # of its own: tests restore several at one Kafka
     folder.mkdir(parents=True)
     (folder / "manifest.json").write_text(json.dumps(manifest(), indent=1) + "\n", encoding="utf-8")
-    records = whole_history(seed=1, customers=6, partitions=1, per_day=20, silence=5)
-    before = len(records) * 2 // 3
+    policy = policy_file(folder, per_day=1000).rename(folder / POLICY)
+    settings = RetentionSettings(model=folder, emit="every", policy=policy)
+    records = whole_history(seed=2, customers=6, partitions=1, per_day=20, silence=5)
+    with tempfile.TemporaryDirectory() as temporary:
+        made = replayed(settings, records, Path(temporary))
+        records = with_outcomes(records, made["interventions"], 1)
+        before = in_a_night(records, flat(replayed(settings, records, Path(temporary) / "again")["decisions"]))
     with EmbeddedKafka() as kafka, FlinkCluster(settings=INLINE) as flink, tempfile.TemporaryDirectory() as temporary:
         topic = topics(kafka, name)
         send(kafka, topic, records[:before])
-        with job(flink, kafka, folder, name, backend=backend) as first:
+        with job(flink, kafka, folder, name, policy, backend=backend) as first:
             # Drained, so that no transaction is open: one of a broker that is gone could not be committed by a restore.
             drained(kafka, flink.rest, first, topic, name)
             taken = flink.rest.savepoint(first, flink.savepoints, stop=True, native=native)
@@ -88,10 +104,12 @@ def main(folder: Path, release: str, backend: str, native: bool) -> None:
             (folder / "savepoint").mkdir(exist_ok=True)
             shutil.copy(files[0], folder / "savepoint" / "_metadata")
         send(kafka, topic, records[before:])
-        with job(flink, kafka, folder, name, taken, backend) as second:
+        with job(flink, kafka, folder, name, policy, taken, backend) as second:
             drained(kafka, flink.rest, second, topic, name)
         results = live(kafka, name)
-        wanted = replayed(RetentionSettings(model=folder, emit="every"), records, Path(temporary))
+        wanted = replayed(settings, records, Path(temporary))
+        for channel in ("interventions", "decisions"):
+            results[channel], wanted[channel] = by_time(results[channel]), by_time(wanted[channel])
         assert_equal(results, wanted)
         for channel in CHANNELS:
             shutil.copy(Path(temporary) / "out" / f"{channel}.jsonl", folder / f"{channel}.jsonl")

@@ -73,7 +73,7 @@ def test_the_documents_settings(
         drained(secure_kafka, flink.rest, job, "telemetry", "keepline-retention")
         found = live(secure_kafka, "retention")
         assert_equal(found, replayed(RetentionSettings(model=secure_job.file.parent, emit="every"), records, tmp_path))
-        assert_view_soon(view, found)
+        assert_view_soon(view, found, records)
         assert len(flat(found["scores"])) > 2000
         the_tools(secure_job, tmp_path)
         the_reader_of_the_view(secure_redis, authority)

@@ -20,6 +20,7 @@ START = 1_741_564_800_000
 """2025-03-10T00:00:00Z."""
 JITTER = 40 * 60_000
 """Disorder of one customer's records, well within the default bound of an hour."""
+CONTROL = ("Consent", "Outcome", "Erasure")
 Event = dict[str, Any]
 
 
@@ -73,15 +74,18 @@ class Crowd:
         out: list[Sent] = []
         for arrival, event in made:
             out.append(sent(event, self.partitions, keyed=draw.random() > 0.05))
+            # A control record that comes again, or months late, is out of order by more than the bound: it is none of these.
             seen = self._recent[event["customer_id"]]
-            seen.append(event)
+            if event["type"] not in CONTROL:
+                seen.append(event)
             # Old times come right behind a fresh event of the same customer, so that no tick of silence lies between them: an event
             # that is behind a tick by more than the bound of disorder is where live and replay may differ.
-            if draw.random() < 0.03:
+            if seen and draw.random() < 0.03:
                 # One of the last few is a duplicate; one further back than 32 is not, and counts.
                 out.append(sent(draw.choice(seen[-5:] if draw.random() < 0.7 else seen[:1]), self.partitions))
             if late_behind and draw.random() < 0.1:
-                out.append(sent(self._event(event["customer_id"], arrival - late_behind), self.partitions))
+                late = self._event(event["customer_id"], arrival - late_behind)
+                out += [sent(late, self.partitions)] if late["type"] not in CONTROL else []
         return _with_clock(out, begin, days, self.partitions)
 
     def silent(self, begin: int, days: float) -> list[Sent]:
@@ -124,10 +128,13 @@ class Crowd:
                 {"type": "AppOpen", **head, "app": "mail"},
             ])  # fmt: skip
         if kind == "Control":
-            return draw.choice([
-                {"type": "Consent", **head, "purpose": "MARKETING", "status": "GRANTED"},
-                {"type": "Outcome", **head, "intervention_id": "0" * 32, "outcome": "ACCEPTED"},
-            ])  # fmt: skip
+            channel = draw.choice(["ALL", "ALL", "SMS", "PUSH"])
+            zone = draw.choice([None, "Europe/Athens", "America/New_York", "no zone"])
+            granted = {"type": "Consent", **head, "purpose": "MARKETING", "status": "GRANTED", "channel": channel, "time_zone": zone}
+            outcome = {"type": "Outcome", **head, "intervention_id": "0" * 32, "outcome": "ACCEPTED"}
+            refused = granted | {"purpose": draw.choice(["MARKETING", "PROFILING"]), "status": draw.choice(["DENIED", "REVOKED"])}
+            erasure = {"type": "Erasure", **head, "request_id": f"r{self._count}"}
+            return draw.choice([granted] * 8 + [refused] * 3 + [outcome] * 3 + [erasure])
         return {"type": "Message", **head}
 
 

@@ -30,8 +30,11 @@ from keepline.schemas.records import to_json
 from tests.whole.history import Sent
 
 KEEPLINE = Path(sys.executable).with_name("keepline")
+FROM_FILES = [channel for channel in CHANNELS if channel != "dead-letters"]
+"""The channels that replay knows in full: of what is no event, a file holds only some."""
 PLACE = ("topic", "partition", "offset", "timestamp")
 """Fields in which a live record and its replay differ."""
+CONTROL = ("Consent", "Outcome", "Erasure")
 Record = dict[str, Any]
 Outputs = dict[str, dict[str, list[Record]]]
 """By channel, by customer (dead letters: by key), the records in order."""
@@ -115,8 +118,15 @@ def plain(record: Record) -> Record:
 
 
 def owner(record: Record) -> str:
-    """The customer a record is about; of a dead letter or late event, the key."""
-    return str(record["customer_id"] if "customer_id" in record else record["key"])
+    """The customer a record is about, be it a tombstone; of a receipt the request, of a dead letter the key."""
+    if is_tombstone(record):  # customer_id|score|role
+        return str(record["key"]).rsplit("|", 2)[0]
+    return str(next(record[name] for name in ("customer_id", "request_id", "key") if name in record))
+
+
+def is_tombstone(record: Record) -> bool:
+    """Whether it is what `tail` makes of a record without a value."""
+    return "tombstone" in record
 
 
 def by_customer(records: Iterable[Record]) -> dict[str, list[Record]]:
@@ -135,9 +145,10 @@ def without_place(record: Record) -> Record:
 
 
 def assert_equal(found: Outputs, wanted: Outputs, channels: Iterable[str] = CHANNELS) -> None:
-    """All channels equal, with the first difference in the message."""
+    """All channels equal, with the first difference in the message. Tombstones, which files have none of, aside: see `assert_erased`."""
     for channel in channels:
-        here, there = found[channel], wanted[channel]
+        here = {customer: made for customer, all_made in found[channel].items() if (made := alive(all_made))}
+        there = wanted[channel]
         assert sorted(here) == sorted(there), f"{channel}: customers differ: {sorted(set(here) ^ set(there))[:5]}"
         for customer in there:
             ours, theirs = ([without_place(record) for record in side[customer]] for side in (here, there))
@@ -148,22 +159,77 @@ def assert_equal(found: Outputs, wanted: Outputs, channels: Iterable[str] = CHAN
             assert not more, f"{channel} of {customer}: {len(ours)} live, {len(theirs)} in replay; without a twin: {more[0]}"
 
 
-def assert_view(redis_url: str, outputs: Outputs, prefix: str = "") -> None:
-    """Redis holds the last score and the newest intervention of every customer, and of nobody else (whose id begins with `prefix`)."""
+def alive(records: Iterable[Record]) -> list[Record]:
+    """The records that are no tombstones."""
+    return [record for record in records if not is_tombstone(record)]
+
+
+def erasures(records: Iterable[Sent]) -> dict[str, list[Record]]:
+    """The Erasure events of each customer, as sent."""
+    asked: dict[str, list[Record]] = defaultdict(list)
+    for record in records:
+        if record.event and record.event["type"] == "Erasure" and not record.reason:
+            asked[record.event["customer_id"]].append(record.event)
+    return dict(asked)
+
+
+def assert_erased(found: Outputs, records: Iterable[Sent]) -> None:
+    """Every Erasure has its receipt, and its tombstone stands in the topic of scores between what came before it and what came after."""
+    records = list(records)
+    asked = erasures(records)
+    receipts = [record["request_id"] for record in flat(found["erasure-receipts"])]
+    assert sorted(receipts) == sorted(event["request_id"] for events in asked.values() for event in events)
+    assert {customer for customer, made in found["scores"].items() if len(alive(made)) < len(made)} == set(asked)
+    for customer, events in asked.items():
+        own = [record.event for record in records if record.event and record.event["customer_id"] == customer]
+        arrived = [event["event_id"] for event in own if event["type"] not in CONTROL]
+        gone = [place for place, record in enumerate(found["scores"][customer]) if is_tombstone(record)]
+        assert len(gone) == len(events), customer
+        erased = [place for place, event in enumerate(own) if event["type"] == "Erasure"]
+        for place, at in zip(gone, erased, strict=True):
+            known = sum(event["type"] not in CONTROL for event in own[:at])
+            before, after = set(arrived[:known]), set(arrived[known:])
+            made = found["scores"][customer]
+            above, below = ({score["event_id"] for score in alive(part)} for part in (made[:place], made[place:]))
+            assert not above & (after - before), f"{customer}: scored before the tombstone of an erasure that came first"
+            assert not below & (before - after), f"{customer}: scored after the tombstone of an erasure that came later"
+
+
+VIEW = (("score", "scores", "as_of"), ("intervention", "interventions", "decided_at"), ("decision", "decisions", "decided_at"))
+"""Name in the key, channel, and the field that is the moment."""
+
+
+def assert_view(redis_url: str, outputs: Outputs, records: Iterable[Sent], prefix: str = "") -> None:
+    """Redis holds every customer's last score, newest intervention and newest decision, and nothing of anybody else (by the id's prefix).
+
+    Of a customer who was erased it holds what is later than the erasure.
+    """
     redis = Redis.from_url(redis_url, decode_responses=True)
-    for kind, channel in (("score", "scores"), ("intervention", "interventions")):
+    gone = {customer: erased_at(events, outputs["scores"].get(customer, [])) for customer, events in erasures(records).items()}
+    for kind, channel, clock in VIEW:
         wanted = {}
         for customer, made in outputs[channel].items():
-            wanted[f"keepline:{kind}:{customer}" + (f":{made[-1]['score']}" if kind == "score" else "")] = made[-1]
-        assert set(redis.keys(f"keepline:{kind}:{prefix}*")) == set(wanted)
+            held = [record for record in alive(made) if record[clock] > gone.get(customer, -1)]
+            if held:
+                newest = max(record[clock] for record in held)
+                last = [record for record in held if record[clock] == newest][-1]
+                wanted[f"keepline:{kind}:{customer}" + (f":{last['score']}" if kind == "score" else "")] = last
+        there = {key for key in redis.keys(f"keepline:{kind}:{prefix}*") if not redis.hexists(key, "erased")}
+        assert there == set(wanted), f"{kind}: {sorted(there ^ set(wanted))[:5]}"
         for key, record in wanted.items():
             stored = redis.hgetall(key)
             assert int(stored.pop("sequence")) > 0
-            moment = int(stored.pop("as_of"))
-            assert moment == record["as_of" if kind == "score" else "decided_at"], key
+            assert int(stored.pop("as_of")) == record[clock], key
             expected = {name: value for name, value in record.items() if value is not None and name != "as_of"}
             typed = {name: json.loads(text) if name == "reasons" else type(expected[name])(text) for name, text in stored.items()}
             assert typed == expected, key
+
+
+def erased_at(events: Iterable[Record], scores: list[Record]) -> int:
+    """The moment of the last tombstone: the erasure's, or the customer's `now` if that is later."""
+    gone = max((place for place, record in enumerate(scores) if is_tombstone(record)), default=0)
+    begin = max((place for place, record in enumerate(scores[:gone]) if is_tombstone(record)), default=0)
+    return max([event["event_time"] for event in events] + [record["as_of"] for record in alive(scores[begin:gone])])
 
 
 def wait(what: str, ready: Callable[[], object], seconds: float = 60) -> None:
@@ -202,17 +268,18 @@ def drained(kafka: EmbeddedKafka, rest: FlinkRest, job: str, topic: str, group: 
         consumer.close()
 
 
-def assert_view_soon(redis_url: str, outputs: Outputs, seconds: float = 20) -> None:
+def assert_view_soon(redis_url: str, outputs: Outputs, records: Iterable[Sent], seconds: float = 20) -> None:
     """`assert_view`, given time: no checkpoint waits for the view, so it may come later."""
+    records = list(records)
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         try:
-            assert_view(redis_url, outputs)
+            assert_view(redis_url, outputs, records)
         except AssertionError:
             time.sleep(0.2)
         else:
             return
-    assert_view(redis_url, outputs)
+    assert_view(redis_url, outputs, records)
 
 
 def settings_file(folder: Path, **settings: object) -> Path:

@@ -20,7 +20,19 @@ from keepline.jobs.stack.java import ROOT
 from keepline.jobs.stack.kafka import EmbeddedKafka
 from keepline.jobs.stack.redis import EmbeddedRedis
 from tests.whole.history import Sent, whole_history
-from tests.whole.support import assert_equal, assert_view_soon, drained, flat, live, replayed, send, settings_file, topics, wait
+from tests.whole.support import (
+    assert_equal,
+    assert_erased,
+    assert_view_soon,
+    drained,
+    flat,
+    live,
+    replayed,
+    send,
+    settings_file,
+    topics,
+    wait,
+)
 
 SMALL_SLOTS = Path(__file__).with_name("small_slots.py")
 RETENTION = ROOT / "jobs" / "retention.py"
@@ -88,7 +100,8 @@ def test_killed_taskmanagers(flink: FlinkCluster, kafka: EmbeddedKafka, model: P
             found = live(kafka, name)
             wanted = replayed(RetentionSettings(model=model, emit="every"), records, tmp_path)
             assert_equal(found, wanted)
-            assert_view_soon(redis.url, found)
+            assert_erased(found, records)
+            assert_view_soon(redis.url, found, records)
     assert len(flat(found["scores"])) > 15_000
     assert len(flat(found["interventions"])) > 20
 

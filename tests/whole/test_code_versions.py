@@ -1,7 +1,7 @@
 """Two versions of one job on the same TaskManagers: each runs its own code, side by side and after an upgrade from a savepoint.
 
-Version 2 is a copy of the sources with another offer in the policy and one more feature in the table, so another layout of the state; its
-model gives that feature no weight. The TaskManagers have loaded version 1 by then.
+Version 2 is a copy of the sources that ends every offer's text with thanks and has one more feature in the table, so another layout of the
+state; its model gives that feature no weight. The TaskManagers have loaded version 1 by then.
 """
 
 from __future__ import annotations
@@ -24,11 +24,13 @@ from keepline.models.manifest import checksum
 from keepline.operators.jar import jar_path
 from tests.jobs.models_for_tests import manifest
 from tests.whole.history import whole_history
+from tests.whole.policies import policy_file
 from tests.whole.support import (
     Outputs,
     assert_equal,
     drained,
     environment,
+    flat,
     live,
     replayed,
     send,
@@ -37,10 +39,11 @@ from tests.whole.support import (
     wait,
 )  # fmt: skip
 
-OLD, NEW = "10 % off the next three bills", "25 % off the next bill"
+THANKS = ", and thanks"
+WIDER = ("failed_calls_24h", "failed_calls_7d")
 TABLE = "features/churn.py"
 EDITS = (
-    ("models/policy.py", OLD, NEW),
+    ("models/contact/records.py", '"offer": proposal.offer,', f'"offer": proposal.offer + "{THANKS}",'),
     (TABLE, "    version=1,\n", "    version=2,\n    state_version=2,\n"),
     # One more cached sum in two rings: nearly every number behind them moves.
     (TABLE, 'MOBILE"),\n', 'MOBILE"),\n        *over("failed_calls", FAILED, H24, D7),\n'),
@@ -77,7 +80,7 @@ class Version:
 def wider_model(folder: Path) -> Path:
     """The model of the tests for version 2's table, with no weight on what is new."""
     raw = manifest()
-    for name in ("failed_calls_24h", "failed_calls_7d"):
+    for name in WIDER:
         raw["columns"].append(name)
         raw["terms"].append({**raw["terms"][0], "name": name, "coefficient": 0.0})
         raw["baseline"][name] = raw["baseline"]["messages_24h"]
@@ -87,10 +90,19 @@ def wider_model(folder: Path) -> Path:
     return folder
 
 
-def with_offer(outputs: Outputs, new: str) -> Outputs:
+def with_thanks(outputs: Outputs) -> Outputs:
     """As the other version would have made them: the offer's text is all that differs."""
-    changed = json.loads(json.dumps(outputs).replace(OLD, new))
-    return {channel: dict(records) for channel, records in changed.items()}
+    changed: Outputs = json.loads(json.dumps(outputs))
+    for record in flat(changed["interventions"]):
+        record["offer"] += THANKS
+    return changed
+
+
+def narrow(outputs: Outputs) -> Outputs:
+    """Without what only version 2 has among the features of a decision."""
+    for record in flat(outputs["labelled-outcomes"]):
+        record["features"] = {name: value for name, value in record["features"].items() if name not in WIDER}
+    return outputs
 
 
 def joined(first: Outputs, whole: Outputs) -> Outputs:
@@ -116,7 +128,7 @@ def test_each_runs_its_own_code(flink: FlinkCluster, kafka: EmbeddedKafka, model
     topics(kafka, other, 2)
     send(kafka, topic, records[:half])
 
-    wider = wider_model(tmp_path / "wider")
+    wider, policy = wider_model(tmp_path / "wider"), policy_file(tmp_path)
 
     def file(job_name: str, version: Path) -> str:
         (tmp_path / version.name).mkdir(exist_ok=True)
@@ -124,11 +136,11 @@ def test_each_runs_its_own_code(flink: FlinkCluster, kafka: EmbeddedKafka, model
             settings_file(
                 tmp_path / version.name, job_name=job_name, bootstrap_servers=kafka.bootstrap_servers, topics=topic,
                 output_prefix=job_name, redis_url="", model=str(version), emit="every", idle_after="0s", checkpoint_interval="500ms",
-                cooldown="1d",
+                policy=str(policy),
             )
         )  # fmt: skip
 
-    wanted = RetentionSettings(model=model, emit="every", cooldown=86_400_000)
+    wanted = RetentionSettings(model=model, emit="every", policy=policy)
     one, two = Version(tmp_path / "one", flink), Version(tmp_path / "two", flink, *EDITS)
     broken = Version(
         tmp_path / "broken", flink, ("operators/customer.py", "import numpy as np\n", "import no_such_module\nimport numpy as np\n")
@@ -147,9 +159,9 @@ def test_each_runs_its_own_code(flink: FlinkCluster, kafka: EmbeddedKafka, model
         assert codes[name] != codes[other]
 
         before = replayed(wanted, records[:half], tmp_path / "half")
-        assert OLD in json.dumps(before)
+        assert flat(before["interventions"])
         assert_equal(live(kafka, name), before)
-        assert_equal(live(kafka, other), with_offer(before, NEW))
+        assert_equal(narrow(live(kafka, other)), with_thanks(before))
 
         # Upgrade: version 2 goes on from version 1's savepoint, on TaskManagers that have run version 1. Every state is carried over.
         upgraded = two.json("restore", "retention", name, "--stop", "--config", file(name, wider))
@@ -158,10 +170,12 @@ def test_each_runs_its_own_code(flink: FlinkCluster, kafka: EmbeddedKafka, model
         for job, job_name in ((upgraded, name), (second, other)):
             drained(kafka, flink.rest, job["job"], topic, job_name, 240)
         whole = replayed(wanted, records, tmp_path / "whole")
-        assert_equal(live(kafka, name), joined(before, with_offer(whole, NEW)))
-        later = [record["offer"] for made in offers_after(before, whole).values() for record in made]
-        assert OLD in later, "no offer was made after the upgrade that could show which code made it"
-        assert_equal(live(kafka, other), with_offer(whole, NEW))
+        assert_equal(narrow(live(kafka, name)), joined(before, with_thanks(whole)))
+        held = sum(made[-1]["result"] == "HELD" for made in before["decisions"].values())
+        assert held, "no offer was held over the upgrade, for the other code to make"
+        later = [record for made in offers_after(before, whole).values() for record in made]
+        assert len(later) > held, "no offer was made after the upgrade that could show which code made it"
+        assert_equal(narrow(live(kafka, other)), with_thanks(whole))
 
         # Code that cannot be loaded fails its own job at once, with the reason, and nobody else's.
         two.json("stop", other, "--cancel")

@@ -21,8 +21,22 @@ from keepline.jobs.settings import RetentionSettings
 from keepline.jobs.stack.kafka import EmbeddedKafka
 from keepline.jobs.stack.redis import EmbeddedRedis
 from keepline.schemas.packed import MAX_VALUE
-from tests.whole.history import no_events, strewn, whole_history
-from tests.whole.support import Outputs, assert_equal, assert_view, flat, live, replayed, run_job, send, topics
+from tests.whole.history import DAY, no_events, strewn, whole_history
+from tests.whole.policies import by_time, kinds_of_decisions, policy_file, with_outcomes
+from tests.whole.support import (
+    FROM_FILES,
+    Outputs,
+    alive,
+    assert_equal,
+    assert_erased,
+    assert_view,
+    flat,
+    live,
+    replayed,
+    run_job,
+    send,
+    topics,
+)
 
 
 @pytest.mark.slow
@@ -33,28 +47,76 @@ def test_live_equals_replay(
     emit: str, partitions: int, parallelism: int, backend: str, kafka: EmbeddedKafka, model: Path, name: str, tmp_path: Path
 ) -> None:
     bad = no_events(partitions)
+    settings = RetentionSettings(model=model, emit=emit, policy=policy_file(tmp_path))
     records = strewn(bad, whole_history(seed=partitions, customers=100, partitions=partitions, per_day=800), seed=5)
+    records = with_outcomes(records, replayed(settings, records, tmp_path / "first")["interventions"], partitions)
     topic = topics(kafka, name, partitions)
     send(kafka, topic, records)
     with EmbeddedRedis() as redis:
         said = run_job(
             tmp_path, "--bootstrap-servers", kafka.bootstrap_servers, "--topics", topic, "--output-prefix", name, "--redis-url", redis.url,
-            "--model", str(model), "--job-name", name, "--emit", emit, "--parallelism", str(parallelism), "--state-backend", backend,
-            "--idle-after", "0s", "--checkpoint-interval", "300ms",
+            "--model", str(model), "--policy", str(settings.policy), "--job-name", name, "--emit", emit, "--parallelism", str(parallelism),
+            "--state-backend", backend, "--idle-after", "0s", "--checkpoint-interval", "300ms",
         )  # fmt: skip
         found = live(kafka, name)
-        wanted = replayed(RetentionSettings(model=model, emit=emit), records, tmp_path)
-        assert_equal(found, wanted, ["scores", "interventions", "decisions", "late-events"])
-        assert_view(redis.url, found)
+        wanted = replayed(settings, records, tmp_path)
+        assert_equal(found, wanted, FROM_FILES)
+        assert_erased(found, records)
+        assert_view(redis.url, found, records)
     assert_dead_letters(found, wanted, bad, topic)
-    # What the run was meant to meet, it met.
-    by_ticks = [score for score in flat(found["scores"]) if not score["event_id"]]
-    assert len(by_ticks) > 500
-    assert len(flat(found["interventions"])) > 20
-    assert {record["kind"] for record in flat(found["interventions"])} == {"sms_discount", "extra_data"}
-    assert len(flat(found["late-events"])) > 20
-    assert {record["band"] for record in flat(found["scores"])} == {"LOW", "MEDIUM", "HIGH"}
+    assert_met(found)
     assert "Traceback" not in said, said[:3000]
+
+
+def assert_met(found: Outputs) -> None:
+    """What the run was meant to meet, it met."""
+    scores = alive(flat(found["scores"]))
+    assert sum(not score["event_id"] for score in scores) > 500, "by ticks"
+    assert {record["band"] for record in scores} == {"LOW", "MEDIUM", "HIGH"}
+    assert len(flat(found["late-events"])) > 20
+    offered = flat(found["interventions"])
+    assert len(offered) > 20
+    assert {record["kind"] for record in offered} == {"apology", "reminder", "extra_data", "sms_discount", "ticket"}
+    assert kinds_of_decisions(found["decisions"]) >= {
+        ("HELD", "QUIET_HOURS"), ("EMITTED", "AT_RISK"), ("EMITTED", "RISING"), ("EMITTED", "DECLINED"), ("EMITTED", "STILL_AT_RISK"),
+        ("SUPPRESSED", "CAP"), ("SUPPRESSED", "COOLDOWN"), ("SUPPRESSED", "CONTROL"), ("SUPPRESSED", "OUTRANKED"),
+        ("SUPPRESSED", "NO_MARKETING_CONSENT"), ("SUPPRESSED", "NO_PROFILING_CONSENT"),
+        ("CANCELLED", "ENDED"), ("CANCELLED", "REASON_GONE"),
+    }  # fmt: skip
+    landed = flat(found["labelled-outcomes"])
+    assert {record["status"] for record in landed} == {"LANDED", "LATE", "UNKNOWN"}
+    assert {record["arm"] for record in landed} == {"TREATMENT", "CONTROL"}
+    assert {record["label"] for record in landed} == {"CHURNED", "RETAINED", None}
+    assert sum(receipt["counts"]["open_rows"] for receipt in flat(found["erasure-receipts"])) > 0
+
+
+@pytest.mark.slow
+def test_budgets(kafka: EmbeddedKafka, model: Path, name: str, tmp_path: Path) -> None:
+    """With room for all, equal to replay in the order of time; with little room, never more than it, and every offer decided once."""
+    partitions = 2
+    records = whole_history(seed=8, customers=60, partitions=partitions, per_day=500, silence=10)
+    for per_day in (1000, 5):
+        given = f"{name}-{per_day}"
+        settings = RetentionSettings(model=model, emit="band", policy=policy_file(tmp_path, per_day))
+        topic = topics(kafka, given, partitions)
+        send(kafka, topic, records)
+        run_job(
+            tmp_path, "--bootstrap-servers", kafka.bootstrap_servers, "--topics", topic, "--output-prefix", given, "--redis-url", "",
+            "--model", str(model), "--policy", str(settings.policy), "--job-name", given, "--emit", "band", "--parallelism", "2",
+            "--idle-after", "0s", "--checkpoint-interval", "300ms",
+        )  # fmt: skip
+        found, wanted = live(kafka, given), replayed(settings, records, tmp_path / given)
+        assert_equal(found, wanted, ["scores", "labelled-outcomes", "erasure-receipts"])
+        if per_day == 1000:
+            for channel in ("interventions", "decisions"):
+                found[channel], wanted[channel] = by_time(found[channel]), by_time(wanted[channel])
+            assert_equal(found, wanted)
+            continue
+        refused = [record for record in flat(found["decisions"]) if record["reason"] == "BUDGET"]
+        assert len(refused) == sum(record["reason"] == "BUDGET" for record in flat(wanted["decisions"])) > 0
+        days = Counter(record["decided_at"] // DAY for record in flat(found["interventions"]) if record["kind"] == "extra_data")
+        assert max(days.values()) == per_day
+        assert Counter(r["decision_id"] for r in flat(found["decisions"])) == Counter(r["decision_id"] for r in flat(wanted["decisions"]))
 
 
 def assert_dead_letters(found: Outputs, wanted: Outputs, bad: list, topic: str) -> None:

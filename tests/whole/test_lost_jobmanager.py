@@ -58,6 +58,6 @@ def test_the_next_jobmanager_goes_on(kafka: EmbeddedKafka, model: Path, name: st
             drained(kafka, flink.rest, job, topic, name)
             found = live(kafka, name)
             assert_equal(found, replayed(RetentionSettings(model=model, emit="every"), records, tmp_path))
-            assert_view_soon(redis.url, found)
+            assert_view_soon(redis.url, found, records)
     assert len(flat(found["scores"])) > 2_000
     assert len(flat(found["interventions"])) > 5

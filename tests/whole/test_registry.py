@@ -25,6 +25,7 @@ from keepline.schemas.catalog import EVENT_TYPES, event_type
 from keepline.schemas.framing import pack_confluent, unpack
 from tests.whole.history import Sent, whole_history
 from tests.whole.support import (
+    FROM_FILES,
     KEEPLINE,
     assert_equal,
     drained,
@@ -125,7 +126,7 @@ def test_versions_by_id_an_unknown_id_and_a_registry_that_goes_away(kafka: Embed
             process.wait(120)  # a local run ends with its job; Flink's own patience with a task that does not end is 180 s
         asked = [request for request in registry.requests if request.startswith("GET /schemas/ids/")]
     wanted = replayed(RetentionSettings(model=model, emit="every"), plain, tmp_path)
-    assert_equal(found, wanted, ["scores", "interventions", "decisions", "late-events"])
+    assert_equal(found, wanted, FROM_FILES)
     assert 0 < before < len(flat(found["scores"]))
     (letter,) = flat(found["dead-letters"])
     assert letter["reason"] == "UNKNOWN_SCHEMA"

@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import signal
 import subprocess
-from pathlib import Path
 from random import Random
 
 from keepline.jobs.cluster.named import live
-from keepline.jobs.settings import RetentionSettings
 from keepline.jobs.stack.kafka import EmbeddedKafka
-from keepline.operators.spec import CHANNELS
-from tests.chaos.compare import difference
 from tests.chaos.fault import Fault
 from tests.chaos.world import NAME, PATIENCE, World, away
 from tests.savepoints.__main__ import job as upgraded
-from tests.whole.history import sent
-from tests.whole.support import KEEPLINE, by_customer, drained, environment, replayed, send, topics, wait
+from tests.savepoints.committed import SAVEPOINTS, Savepoint
+from tests.whole.support import KEEPLINE, drained, environment, send, topics, wait
 from tests.whole.support import live as live_outputs
-
-SAVEPOINTS = sorted((Path(__file__).parents[2] / "savepoints").glob("churn-v*"))
 
 
 def rescaled(world: World, draw: Random) -> str:
@@ -64,32 +57,25 @@ def client_killed(world: World, draw: Random) -> str:
 
 def upgraded_from_savepoint(world: World, draw: Random) -> str:
     """A savepoint that a released version took is restored by this one, beside the job; what comes of it is known."""
-    folder = draw.choice(SAVEPOINTS)
-    facts, place = json.loads((folder / "facts.json").read_text()), world.folder / f"upgrade-{draw.randrange(1 << 40)}"
-    records = [sent(json.loads(line), 1, partition=0) for line in (folder / "events.jsonl").open()]
-    known = {channel: by_customer(map(json.loads, (folder / f"{channel}.jsonl").open())) for channel in CHANNELS}
-    first = replayed(RetentionSettings(model=folder, emit="every"), records[: facts["before"]], place)
-    shutil.rmtree(place)
+    folder, place = draw.choice(SAVEPOINTS), world.folder / f"upgrade-{draw.randrange(1 << 40)}"
+    saved = Savepoint(folder, place)
+    facts = saved.facts
     extra = world.flink.start_taskmanager() if world.shape.parallelism == 2 else None
     try:
         with EmbeddedKafka() as kafka:
             topics(kafka, facts["job"])
-            send(kafka, facts["topic"], records)
-            with upgraded(world.flink, kafka, folder, facts["job"], (folder / "savepoint").as_uri()) as started:
+            send(kafka, facts["topic"], saved.records)
+            with upgraded(world.flink, kafka, folder, facts["job"], saved.policy, (folder / "savepoint").as_uri()) as started:
                 drained(kafka, world.rest, started, facts["topic"], facts["job"], PATIENCE)
                 assert world.rest.checkpoints(started)["counts"]["restored"] >= 1
                 found = live_outputs(kafka, facts["job"])
     finally:
         if extra is not None:
             world.flink.kill_taskmanager(extra)
-    rest = {
-        channel: {who: left for who, made in known[channel].items() if (left := made[len(first[channel].get(who, [])) :])}
-        for channel in CHANNELS
-    }
-    told = difference(found, rest)
-    assert told.equal, told.told()
-    assert told.records > 100
-    return f"{folder.name} restored beside the job; its {told.records} further records are equal"
+    count = saved.assert_goes_on(found)
+    shutil.rmtree(place)
+    assert count > 100
+    return f"{folder.name} restored beside the job; its {count} further records are equal"
 
 
 FAULTS = (

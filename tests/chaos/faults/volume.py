@@ -41,21 +41,24 @@ def hot_key(world: World, draw: Random) -> str:
 
 def control_burst(world: World, draw: Random) -> str:
     """Consents and outcomes, as a campaign brings them, at once."""
-    before, made, time_ms = world.counter("events_control_total"), list[Sent](), world.feed.begin
-    for number in range(CONTROL):
-        head = {
-            "customer_id": f"c{draw.randrange(world.shape.customers):03d}",
-            "event_id": f"burst-{time_ms}-{number}",
-            "event_time": time_ms,
-        }
-        rest = draw.choice([
-            {"type": "Consent", "purpose": "MARKETING", "status": "GRANTED"},
-            {"type": "Outcome", "intervention_id": "0" * 32, "outcome": "ACCEPTED"},
-        ])  # fmt: skip
-        made.append(sent(rest | head, world.feed.partitions))
-    world.feed.add(made)
+    before = world.counter("events_control_total")
+
+    def burst(time_ms: int) -> list[Sent]:
+        return [_control(world, draw, time_ms, f"burst-{time_ms}-{number}") for number in range(CONTROL)]
+
+    world.feed.add_now(burst)
     wait("control records are counted", lambda: world.counter("events_control_total") >= before + CONTROL, PATIENCE)
     return f"{CONTROL} control records at once, all counted"
+
+
+def _control(world: World, draw: Random, time_ms: int, event_id: str) -> Sent:
+    head = {"customer_id": f"c{draw.randrange(world.shape.customers):03d}", "event_id": event_id, "event_time": time_ms}
+    rest = draw.choice([
+        {"type": "Consent", "purpose": "MARKETING", "status": "GRANTED"},
+        {"type": "Consent", "purpose": "MARKETING", "status": "REVOKED", "channel": "SMS"},
+        {"type": "Outcome", "intervention_id": "0" * 32, "outcome": "ACCEPTED"},
+    ])  # fmt: skip
+    return sent(rest | head, world.feed.partitions)
 
 
 def idle_partition(world: World, draw: Random) -> str:
