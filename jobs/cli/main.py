@@ -13,21 +13,28 @@ from keepline.jobs.cli import (
     demo,
     doctor,
     errors,
+    explain,
+    export,
     features,
     ingest,
     layout,
     mapping,
+    outcomes,
+    policy,
     predict,
     produce,
+    pseudonym,
     rebuild_view,
     redrive,
     replay,
     run,
+    schemas,
     status,
     stop,
     submit,
     tail,
     train,
+    uplift,
 )
 
 # \b keeps the lines of a paragraph as they are: an example is there to be copied.
@@ -77,10 +84,22 @@ _add(app, "predict", predict.predict, "Score a file of features with a trained m
 _mapping = _group("mapping", "The file that maps foreign records: keepline mapping check --help")
 _add(_mapping, "check", mapping.check, "Everything that is wrong with a mapping file.")
 _add(_mapping, "schema", mapping.schema, "The JSON Schema of mapping files, for editors.")
+_policy = _group("policy", "The file that says who is contacted with what: keepline policy check --help")
+_add(_policy, "check", policy.check, "Everything that is wrong with a policy file.")
+_add(_policy, "show", policy.show, "A policy in plain words.")
+_add(_policy, "schema", policy.schema, "The JSON Schema of policy files, for editors.")
 _add(app, "produce", produce.produce, "Send event files to Kafka.")
+_add(app, "pseudonym", pseudonym.pseudonym, "What a customer or city is called in pseudonymised topics.")
 _add(app, "tail", tail.tail, "Print a topic's committed records as JSON Lines.")
 _add(app, "redrive", redrive.redrive, "Send repaired dead letters back.")
 _add(app, "rebuild-view", rebuild_view.rebuild_view, "Fill Redis from the topics, after it lost its data.")
+_add(app, "explain", explain.explain, "Why a customer did or did not get an offer.")
+_add(app, "export", export.export, "All that is held of a customer, in one file.")
+_outcomes = _group("outcomes", "What became of the decisions: keepline outcomes export --help")
+_add(_outcomes, "export", outcomes.export, "The labelled decisions as Parquet, and as training rows.")
+_add(_outcomes, "erase", outcomes.erase, "Remove a customer from exported files.")
+_add(app, "uplift", uplift.uplift, "What the contacts changed, against the control group.")
+_add(_group("schemas", "Topics and records: keepline schemas export --help"), "export", schemas.export, "Write AsyncAPI and JSON Schemas.")
 _features = _group("features", "Training rows from event files, and what a state holds: keepline features churn --help")
 _add(_features, "churn", features.churn, "The churn features of customers at given moments.")
 _add(_features, "layout", layout.layout, "Where a feature set's numbers lie in the state.")
