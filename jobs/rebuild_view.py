@@ -19,6 +19,8 @@ from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import Any
 
+from confluent_kafka import Message
+
 from keepline.jobs.settings import RetentionSettings, mask_url
 from keepline.jobs.tail import messages
 from keepline.jobs.view_keys import VIEW_KEYS
@@ -101,7 +103,7 @@ def rebuild(settings: RetentionSettings, given: Iterable[str] = (), progress: Pr
             for message in messages(topic, settings.bootstrap_servers, properties, begin=end):
                 end[int(message.partition() or 0)] = int(message.offset() or 0) + 1
                 done.read += 1
-                done.unreadable += not newest.take(channel, message.key() or b"", message.value(), message.timestamp()[1])
+                done.unreadable += not newest.take(channel, message.key() or b"", message.value(), _erased_at(message))
                 if progress and done.read % 1000 == 0:
                     progress(done.read, 0)
         emptied, changed = newest.changes()
@@ -211,3 +213,9 @@ def _decimal(value: float) -> tuple[str, str, int]:
     told = Decimal(repr(value)).normalize().as_tuple()
     digits = "".join(map(str, told.digits))
     return "-" if told.sign else "", digits, int(told.exponent) + len(digits) - 1
+
+
+def _erased_at(message: Message) -> int:
+    """The event time that a tombstone of the job carries; 0 where there is none."""
+    told = dict(message.headers() or ()).get("as_of")
+    return int(told) if told else 0

@@ -1,8 +1,8 @@
 """What the view is to hold by the topics: the newest record of each key, and which keys are empty since their customer was erased.
 
 Tombstones of an erased customer stand in the topic of scores alone; what other topics hold of the customer from before is not to come
-back either. A tombstone has no event time, so Kafka's own timestamps tell before from after. And a customer of whom the scores hold
-nothing at all was erased long ago: a compacted topic forgets tombstones (`delete.retention.ms`), but never a customer's last score.
+back either. A tombstone's header `as_of` says before from after, by event time, as the job's own sink has it. And a customer of whom the
+scores hold nothing at all was erased long ago: a compacted topic forgets tombstones (`delete.retention.ms`), but never a last score.
 """
 
 from __future__ import annotations
@@ -16,9 +16,6 @@ from keepline.schemas.records import RecordError, to_record
 
 MOMENT = {SCORES: "as_of", INTERVENTIONS: "decided_at", DECISIONS: "decided_at"}
 """The field that is the frame's as_of."""
-LAG_MS = 10_000
-"""What the policy made before an erasure has a longer way to Kafka than the tombstone: so much later by Kafka's clock it still counts
-as from before."""
 
 
 class Entry(NamedTuple):
@@ -27,8 +24,6 @@ class Entry(NamedTuple):
     channel: int
     customer: str
     moment: int
-    stamp: int
-    """Kafka's timestamp, ms."""
     value: bytes
 
 
@@ -43,31 +38,32 @@ class ViewNewest:
         self._emptied: set[str] = set()
         self._erased: dict[str, int] = {}
 
-    def take(self, channel: int, key: bytes, value: bytes | None, stamp: int) -> bool:
-        """One record, `value` None for a tombstone, `stamp` Kafka's timestamp; False where it cannot be read."""
+    def take(self, channel: int, key: bytes, value: bytes | None, erased_at: int = 0) -> bool:
+        """One record; `value` None: a tombstone, which erases what is of `erased_at` (epoch ms) or before. False if it cannot be read."""
         if value is None:
-            return self._tombstone(channel, key, stamp)
+            return self._tombstone(channel, key, erased_at)
         try:
             record = to_record(value)[1]
         except RecordError:
             return False
         place, customer = self._keys[channel].format_map(record), str(record["customer_id"])
-        entry = Entry(channel, customer, int(record[MOMENT[channel]]), stamp, value)
+        entry = Entry(channel, customer, int(record[MOMENT[channel]]), value)
         known = self._newest.get(place)
-        if (known is None or entry.moment >= known.moment) and (channel == SCORES or stamp > self._erased.get(customer, stamp - 1)):
+        if (known is None or entry.moment >= known.moment) and (channel == SCORES or entry.moment > self._erased.get(customer, -1)):
             self._newest[place] = entry
         return True
 
-    def _tombstone(self, channel: int, key: bytes, stamp: int) -> bool:
+    def _tombstone(self, channel: int, key: bytes, erased_at: int) -> bool:
         try:
             # As the sink's View takes a key apart.
             customer, score, _ = key.decode().rsplit("|", 2) if channel == SCORES else (key.decode(), "", "")
             self._empty(self._keys[channel].format(customer_id=customer, score=score))
             if channel == SCORES:
-                self._erased[customer] = until = max(stamp + LAG_MS, self._erased.get(customer, 0))
+                self._erased[customer] = until = max(erased_at, self._erased.get(customer, 0))
                 for place in [template.format(customer_id=customer) for each, template in self._keys.items() if each != SCORES]:
-                    if place not in self._newest or self._newest[place].stamp <= until:
-                        self._empty(place)
+                    self._emptied.add(place)
+                    if place in self._newest and self._newest[place].moment <= until:
+                        del self._newest[place]
         except (ValueError, KeyError):  # not UTF-8 or not of three parts; a template that names more than a key holds
             return False
         return True

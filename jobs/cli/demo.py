@@ -19,7 +19,7 @@ def demo(
     Shows interventions and what was held, suppressed or kept back for control as it is committed; then what became of them. The answers
     to interventions come from a simulated CRM: nobody is contacted.
 
-    Ends by itself within about two minutes; Ctrl-C at any time leaves no process behind.
+    Ends by itself within about two and a half minutes; Ctrl-C at any time leaves no process behind.
 
     Example: keepline demo --keep
     """

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,7 +16,6 @@ from keepline.jobs.stack.kafka import EmbeddedKafka
 from keepline.jobs.stack.ports import free_ports
 from keepline.jobs.stack.redis import EmbeddedRedis
 from keepline.jobs.view_keys import VIEW_KEYS
-from keepline.jobs.view_newest import LAG_MS
 from keepline.operators.jar import JVM
 from keepline.operators.spec import CHANNELS
 from keepline.schemas.records import from_record
@@ -111,25 +109,23 @@ def test_erased_customers_do_not_come_back(kafka: EmbeddedKafka, redis_server: E
     topics(kafka, "erasures", 1)
     producer = Producer({**kafka.admin, "enable.idempotence": True})
 
-    def scored(customer: str, as_of: int, stamp: int) -> None:
-        value = from_record("Score", score(customer, as_of, 0.5))
-        producer.produce("erasures.scores", value, f"{customer}|churn|CHAMPION", timestamp=stamp)
+    def scored(customer: str, as_of: int) -> None:
+        producer.produce("erasures.scores", from_record("Score", score(customer, as_of, 0.5)), f"{customer}|churn|CHAMPION")
 
-    def intervened(customer: str, at: int, stamp: int) -> None:
-        producer.produce("erasures.interventions", from_record("Intervention", intervention(customer, at)), customer, timestamp=stamp)
+    def intervened(customer: str, at: int) -> None:
+        producer.produce("erasures.interventions", from_record("Intervention", intervention(customer, at)), customer)
 
-    def erased(customer: str, stamp: int) -> None:
-        producer.produce("erasures.scores", None, f"{customer}|churn|CHAMPION", timestamp=stamp)
+    def erased(customer: str, as_of: int) -> None:
+        producer.produce("erasures.scores", None, f"{customer}|churn|CHAMPION", headers={"as_of": str(as_of)})
 
-    now = int(time.time() * 1000) - 100_000
     for customer in ("rv-gone", "rv-back|x", "rv-stays"):  # an id may hold the bar that parts the key
-        scored(customer, 50, now)
-        intervened(customer, 50, now)
+        scored(customer, 50)
+        intervened(customer, 50)
     for customer in ("rv-gone", "rv-back|x", "rv-never"):
-        erased(customer, now + 1000)
-    intervened("rv-gone", 51, now + 1000 + LAG_MS)  # made before the erasure, and long on its way
-    scored("rv-back|x", 20, now + 2000)  # an older time than before, and yet the newest
-    intervened("rv-forgotten", 50, now)  # the compacted topic of scores knows neither score nor tombstone any more
+        erased(customer, 51)
+    intervened("rv-gone", 51)  # made before the erasure, and long on its way
+    scored("rv-back|x", 20)  # an older time than before, and yet the newest
+    intervened("rv-forgotten", 50)  # the compacted topic of scores knows neither score nor tombstone any more
     assert producer.flush(30) == 0
     kept = {"as_of": "99", "sequence": "9", "value": "from a dump of Redis"}
     for key in ("score:rv-gone:churn", "intervention:rv-gone", "intervention:rv-back|x", "intervention:rv-never", "score:rv-other:churn"):
@@ -145,11 +141,11 @@ def test_erased_customers_do_not_come_back(kafka: EmbeddedKafka, redis_server: E
     assert redis.hget("keepline:score:rv-back|x:churn", "as_of") == "20"
     assert redis.hgetall("keepline:score:rv-other:churn") == kept, "of whom the topics say nothing is not asked for"
 
-    intervened("rv-back|x", 21, now + 1001 + LAG_MS)
+    intervened("rv-back|x", 52)
     assert producer.flush(30) == 0
     redis.hset("keepline:score:rv-gone:churn", mapping=kept)
     assert "1 keys of erased customers removed" in keepline(*words).out
-    assert redis.hget("keepline:intervention:rv-back|x", "decided_at") == "21"
+    assert redis.hget("keepline:intervention:rv-back|x", "decided_at") == "52"
 
 
 def test_who_is_erased_while_the_view_is_written_does_not_come_back(

@@ -101,7 +101,7 @@ def played(story: Any, start: str, policy: str, *, restarts: bool = False) -> Jo
     return journey
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(stories, starts)
 def test_promises_hold(story: Any, start: str) -> None:
     journey = played(story, start, POLICY + BUDGET)
@@ -111,7 +111,7 @@ def test_promises_hold(story: Any, start: str) -> None:
         event(f"{decision['result']} {decision['reason']}")
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(stories, starts)
 def test_restarts_change_nothing(story: Any, start: str) -> None:
     once = played(story, start, POLICY + BUDGET)
@@ -119,7 +119,7 @@ def test_restarts_change_nothing(story: Any, start: str) -> None:
     assert once.world.run.frames == again.world.run.frames
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(stories, starts)
 def test_when_timers_fire_changes_nothing(story: Any, start: str) -> None:
     """The same events without time that passes between them, as a replay has them: what is due comes with the next event, or at the end."""

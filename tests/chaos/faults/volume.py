@@ -28,7 +28,10 @@ def hot_key(world: World, draw: Random) -> str:
             event = record.event
             if event is not None and not event["customer_id"].startswith("clock-"):
                 count += 1
-                out.append(sent(event | {"customer_id": hot, "event_id": f"{event['event_id']}-hot-{count}"}, world.feed.partitions))
+                own = {"customer_id": hot, "event_id": f"{event['event_id']}-hot-{count}"}
+                if "request_id" in event:  # a receipt is keyed by it: two customers' under one would come in either order
+                    own["request_id"] = f"{event['request_id']}-hot-{count}"
+                out.append(sent(event | own, world.feed.partitions))
         return out
 
     before = world.counter("events_accepted_total")

@@ -1,5 +1,6 @@
 package io.keepline;
 
+import java.nio.charset.StandardCharsets;
 import java.util.List;
 import org.apache.flink.api.common.serialization.SerializationSchema;
 import org.apache.flink.connector.kafka.sink.KafkaRecordSerializationSchema;
@@ -9,6 +10,7 @@ import org.apache.kafka.clients.producer.ProducerRecord;
 public final class ChannelSerializer implements KafkaRecordSerializationSchema<byte[]> {
   private static final long serialVersionUID = 1L;
   private static final String CREATED_HEADER = "created_ms";
+  private static final String AS_OF_HEADER = "as_of";
 
   private final String[] topics;
   private final long timed;
@@ -47,6 +49,9 @@ public final class ChannelSerializer implements KafkaRecordSerializationSchema<b
     ProducerRecord<byte[], byte[]> record =
         new ProducerRecord<>(topics[channel], null, time, PackedOut.key(frame), PackedOut.value(frame));
     long created = PackedOut.createdMs(frame);
+    if (record.value() == null) { // a tombstone has no value that would say when
+      record.headers().add(AS_OF_HEADER, Long.toString(PackedOut.asOf(frame)).getBytes(StandardCharsets.US_ASCII));
+    }
     if (created != 0) {
       record.headers().add(CREATED_HEADER, PackedDeserializer.createdHeader(created));
     }

@@ -48,11 +48,13 @@ public class ChannelSerializerTest {
   }
 
   @Test
-  void anUnknownTimeHasNoHeaderAnEmptyKeyIsNoneAndATombstoneHasNoValue() {
+  void anUnknownTimeHasNoHeaderAnEmptyKeyIsNoneAndATombstoneHasNoValueButItsTime() {
+    assertFalse(serializer.serialize(frame(0, "c", new byte[] {9}, 1, 2, 0), null, null).headers().iterator().hasNext());
     ProducerRecord<byte[], byte[]> record = serializer.serialize(frame(0, "", null, 1, 2, 0), null, null);
-    assertFalse(record.headers().iterator().hasNext());
     assertNull(record.key());
     assertNull(record.value());
+    assertEquals("1", new String(record.headers().lastHeader("as_of").value(), StandardCharsets.US_ASCII));
+    assertNull(record.headers().lastHeader("created_ms"));
     assertThrows(IllegalStateException.class, () -> serializer.serialize(frame(2, "c", null, 1, 2, 0), null, null));
   }
 
