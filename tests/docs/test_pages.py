@@ -34,7 +34,7 @@ def lay_out(folder: Path, *, edits: bool) -> None:
 def run(block: Block, command: list[str], folder: Path, text: str | None = None) -> str:
     """Runs one command in the folder; if it holds copies, they come before the installed packages."""
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("KEEPLINE_")}
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("KEEPLINE_", "PYTEST_"))}
     jar = ROOT / "operators" / "jvm" / "target" / "keepline-operators.jar"
     environment |= {"PATH": path, "KEEPLINE_JAR": str(jar), "COLUMNS": "120"}
     if not (folder / "jobs").is_symlink():
