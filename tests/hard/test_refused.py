@@ -11,6 +11,7 @@ import pytest
 
 from keepline.jobs.stack.kafka import EmbeddedKafka
 from keepline.models.manifest import checksum
+from keepline.operators.spec import CHANNELS
 from tests.cli.conftest import Command, keepline
 from tests.jobs.models_for_tests import manifest
 from tests.whole.support import command, topics
@@ -110,7 +111,7 @@ def test_an_output_topic_too_small_for_a_dead_letter(kafka: EmbeddedKafka, name:
     """The job would fail at the first large dead letter, and again after every restart."""
     name = f"hard-{name}"
     topics(kafka, name)
-    kafka.create_topics([f"{name}-small.{each}" for each in ("scores", "interventions", "decisions", "late-events")])
+    kafka.create_topics([f"{name}-small.{each}" for each in CHANNELS if each != "dead-letters"])
     kafka.create_topics([f"{name}-small.dead-letters"], configs={"max.message.bytes": "100000"})
     done = command(
         "run", "retention", "--bootstrap-servers", kafka.bootstrap_servers, "--topics", f"{name}.in", "--output-prefix", f"{name}-small",

@@ -17,6 +17,7 @@ from keepline.jobs.retention import RetentionJob
 from keepline.jobs.settings import RetentionSettings
 from keepline.jobs.stack.kafka import EmbeddedKafka
 from keepline.jobs.stack.redis import EmbeddedRedis
+from keepline.operators.spec import CHANNELS
 from keepline.schemas.errors import KeeplineError
 from tests.secure.authority import Authority
 from tests.secure.conftest import ADMIN_PASSWORD, SECRETS, Job, redis_client, redis_users
@@ -85,7 +86,7 @@ def test_every_line_of_the_access_lists_is_needed(secure_job: Job, secure_kafka:
     grant = f"kafka-acls.sh --add --allow-principal User:keepline --operation {taken.operation.name.capitalize()} "
     assert grant in told
     assert taken.name in told
-    assert told.count(grant) == (5 if taken.name == "retention." else 1)
+    assert told.count(grant) == (len(CHANNELS) if taken.name == "retention." else 1)
 
 
 @pytest.mark.parametrize("case", REDIS_REFUSES)
