@@ -148,6 +148,7 @@ def test_fails(journey, expect):
 '''
 
 
+@pytest.mark.slow
 def test_pytest_shows_the_scenarios_line_and_the_timeline(pytester: pytest.Pytester, compiled: None) -> None:
     pytester.makepyfile(SCENARIO)
     done = pytester.runpytest_subprocess("-q")
@@ -168,6 +169,7 @@ def test_pytest_shows_the_scenarios_line_and_the_timeline(pytester: pytest.Pytes
     done.stdout.no_fnmatch_line("*__tracebackhide__*")
 
 
+@pytest.mark.slow
 def test_options_and_settings_choose_policy_and_model(pytester: pytest.Pytester, compiled: None) -> None:
     pytester.makepyfile(
         """
