@@ -56,7 +56,7 @@ def test_a_short_demo(tmp_path: Path, mark: str) -> None:
     status = demo.wait(360)
     told = (tmp_path / "out.txt").read_text()
     assert status == 0, told
-    assert not of_mark(mark)
+    wait("the guards of its processes have ended too", lambda: not of_mark(mark), 15)
     assert not list((tmp_path / "tmp").glob("keepline-*"))
 
     table = dataset.customers("held-back").head(CUSTOMERS)
