@@ -10,6 +10,7 @@ import pytest
 
 from keepline.jobs.stack.kafka import EmbeddedKafka
 from keepline.jobs.stack.ports import free_ports
+from keepline.operators.spec import CHANNELS
 from tests.whole.support import KEEPLINE, command, topics
 
 BROKEN = [
@@ -61,7 +62,7 @@ def test_missing_topics_are_named(kafka: EmbeddedKafka, name: str) -> None:
     done = command("run", "retention", *wanted)
     assert done.returncode == 2
     assert done.stderr.startswith(f"error: Kafka at {kafka.bootstrap_servers} has no topic "), done.stderr
-    assert "mine.dead-letters, mine.decisions, mine.interventions, mine.late-events, mine.scores, nobodys: create" in done.stderr
+    assert f"{', '.join(sorted(f'mine.{channel}' for channel in CHANNELS))}, nobodys: create" in done.stderr
     assert "kafka-topics.sh --create" in done.stderr
     assert "Traceback" not in done.stderr
 
