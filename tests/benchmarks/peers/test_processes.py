@@ -48,7 +48,8 @@ def wait(what: Any) -> None:
 
 
 def test_copies_know_their_number_and_end_together(tmp_path: Path) -> None:
-    program = "import os, time; print('copy', os.environ['PEER_PROCESS'], 'of', os.environ['PEER_PROCESSES']); time.sleep(60)"
+    # One write each: both copies write to one file, and print() makes several.
+    program = "import os, time; os.write(1, 'copy {PEER_PROCESS} of {PEER_PROCESSES}\\n'.format_map(os.environ).encode()); time.sleep(60)"
     child = started(tmp_path, 2, program)
     try:
         wait(lambda: child.tail().count("copy") == 2)
