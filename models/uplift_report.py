@@ -22,8 +22,7 @@ METHOD = (
     "Intention to treat: the treatment arm is everyone it was decided to contact, also those whom the message did not reach and those who "
     "refused.",
     "A customer counts once in a group, by the first decision: what comes later depends on what the first one did.",
-    "Customers of the control group are counted before caps, budgets and quiet hours; where one of these kept a customer from being "
-    "contacted, there is no row in the treatment arm.",
+    "Consents, cool-downs, quiet hours and caps apply to both groups alike; a row is a customer to whom an offer was due.",
     "Difference: churn rate of control − treatment, above 0 where the programme kept customers. 95 % interval: Newcombe (1998), Statistics "
     "in Medicine 17:873-890, method 10. p: two-sided z-test of two proportions, not adjusted for the number of groups.",
 )

@@ -6,8 +6,8 @@ A claim carries both records ready made. Shards count apart, each up to its part
 of a shard are taken in the order of their arrival. The customer's contact counts the offer from the claim on, in caps and cool-downs, and
 waits for its outcomes, also if the budget refuses it: it never hears of that. The refusing decision has the offer's intervention_id.
 
-The state is a count, and ends three days after its UTC day. A claim of a day longer past, by a record that came that late, begins the day's
-count anew.
+The state is a count of 13 bytes, and ends 400 days after its UTC day, for a claim may be of a day long past: of a customer whose records
+come that late. One of a day yet longer past would begin the day's count anew.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from keepline.models.contact.rules import DAY_MS, Budget, Policy
 from keepline.schemas.errors import KeeplineError
 from keepline.schemas.records import from_record, to_record
 
-KEPT_DAYS = 3
+KEPT_DAYS = 400
 BUDGET = "BUDGET"
 _STATE = struct.Struct("<Biq")  # version, UTC day, claims granted
 _STATE_VERSION = 1

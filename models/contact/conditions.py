@@ -15,8 +15,10 @@ from functools import partial
 
 from ruamel.yaml.nodes import Node
 
+from keepline.models.contact.compiled import code
 from keepline.models.contact.names import ModelNames
 from keepline.models.contact.rules import Condition, Happens, Level, Rise, Trigger
+from keepline.models.contact.told import RESERVED
 from keepline.models.contact.values import Part, PolicyDocument
 from keepline.schemas.catalog import EVENT_TYPES, EventType
 from keepline.schemas.document import Entry, closest, kind, nearest
@@ -43,6 +45,8 @@ def trigger(doc: PolicyDocument, name: str, entry: Entry, model: ModelNames) -> 
     """The trigger of one `name: {…}`; None where it is wrong, which is noted."""
     before = doc.noted
     part = Part(doc, f"trigger {name}", entry.key, entry.value)
+    if code(name) in RESERVED:
+        doc.wrong(entry.key, f"trigger {name} would give its decisions the reason {code(name)}, which has a meaning of its own: rename it")
     subject = _subject(part, entry.key, tuple(TRIGGER))
     if subject == "event":
         when: Level | Rise | Happens = _happens(part)

@@ -52,7 +52,7 @@ def on_signal(contact: Contact | None, signal: Signal, policy: Policy) -> Step:
     fired = _fired(contact, moment, signal)
     for place, trigger in enumerate(fired):
         if place:
-            contact = proposals.suppress(contact, moment, trigger, Suppress(OUTRANKED), signal)
+            contact = proposals.suppress(contact, moment, trigger, Suppress(OUTRANKED, detail={"outranked_by": fired[0].name}), signal)
             continue
         verdict = decide(Candidate(policy, trigger, signal), contact, consents.permitted(contact.consents, policy), now)
         if isinstance(verdict, Suppress):

@@ -9,11 +9,13 @@ The checks, in order; the first that fails gives its code:
     NO_PROFILING_CONSENT    the trigger rests on the score, and no channel may be used for that
     NO_MARKETING_CONSENT    no channel of an offer that suits may be used; not asked of service offers
     COOLDOWN                the kind was offered too recently, or a state of 0.1.0 still rests
-    CONTROL                 the customer is in the control group; not for service offers
     ALREADY_HELD            an offer of this kind is being held
     REPEATED                this very event has led to this offer already
     CAP                     no permitted channel has room; not asked of service offers
     QUIET_HOURS             Hold; or Suppress where a channel has no time of day that is not quiet
+
+The control group is decided on like everyone else, or the groups could not be compared; what it does not get is kept back where an
+offer is made (proposals.py).
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from keepline.models.contact import caps
-from keepline.models.contact.arms import CONTROL, arm_of, identifier
+from keepline.models.contact.arms import identifier
 from keepline.models.contact.clock import free_from
 from keepline.models.contact.compiled import CONTROL_TYPES, Compiled, compiled
 from keepline.models.contact.consent import BIT, Permitted
@@ -72,8 +74,6 @@ class Suppress:
     reason: str
     offer: Offer | None = None
     """The one that would have been made; None for NO_OFFER."""
-    channel: str = ""
-    """CONTROL: the channel that would have been taken."""
     detail: Mapping[str, object] = field(default_factory=dict)
     """What stood against it, in the words of `made_from`."""
 
@@ -96,8 +96,6 @@ def decide(candidate: Candidate, contact: Contact, consent: Permitted, now: int)
     if now < until:
         return Suppress(COOLDOWN, offer, detail={"cooldown_until": until})
     channels = [channel for channel in offer.channels if BIT[channel] & may(trigger, consent, service=offer.service)]
-    if not offer.service and arm_of(contact.customer_id, candidate.policy.holdout) == CONTROL:
-        return Suppress(CONTROL, offer, channels[0])
     for held in contact.held:
         if held.kind == offer.kind:
             return Suppress(ALREADY_HELD, offer, detail={"held_until": held.due})
@@ -121,7 +119,12 @@ def _reach(rules: Compiled, contact: Contact, offer: Offer, channels: list[str],
         stopped = stopped or over
     if stopped is None:
         return Suppress(QUIET_HOURS, offer)
-    return Suppress(CAP, offer, detail={"cap": {"most": stopped.most, "per_ms": stopped.per_ms, "channel": stopped.channel}})
+    return Suppress(CAP, offer, detail=full_cap(stopped))
+
+
+def full_cap(cap: Cap) -> dict[str, object]:
+    """A cap that has no room, in the words of `made_from`."""
+    return {"cap": {"most": cap.most, "per_ms": cap.per_ms, "channel": cap.channel}}
 
 
 def choose(rules: Compiled, trigger: Trigger, signal: Signal, consent: Permitted) -> tuple[int, str]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from keepline.models.contact import records
-from keepline.models.contact.arms import identifier
+from keepline.models.contact.arms import CONTROL, TREATMENT, identifier
 from keepline.models.contact.clock import free_from
 from keepline.models.contact.consent import BIT, permitted
 from keepline.models.contact.ends import closes_at, forgotten_at
@@ -36,7 +36,8 @@ def land(contact: Contact, moment: Moment, row: Row) -> Contact:
 def join(contact: Contact, moment: Moment, signal: Signal) -> Contact:
     """An Outcome record came. Its time is its own, so it may lie before `now`, or before the decision where clocks differ.
 
-    A decision of the control group has no intervention; whoever knows what became of it names it by its decision_id.
+    An offer that was kept back from the control group has no intervention; whoever knows what became of the customer names it by its
+    decision_id.
     """
     offered = str(signal.fields.get("intervention_id", ""))
     outcome = Joined(str(signal.fields.get("outcome", "")), signal.time)
@@ -45,7 +46,9 @@ def join(contact: Contact, moment: Moment, signal: Signal) -> Contact:
     landing = moment.rules.policy.landing_ms
     if outcome.outcome == CHURNED:
         contact = left(contact, outcome.at)
-    row = next((each for each in contact.rows if offered and offered == (each.intervention_id or each.decision_id)), None)
+    row = next(
+        (each for each in contact.rows if offered and offered == (each.decision_id if each.arm == CONTROL else each.intervention_id)), None
+    )
     if row is None or moment.now >= forgotten_at(row, landing):
         moment.put(LABELLED, records.unknown(contact, moment, offered, outcome), contact.customer_id)
         return contact
@@ -99,7 +102,7 @@ def _unhelped(contact: Contact, moment: Moment, row: Row) -> str:
 def escalate(contact: Contact, moment: Moment, row: Row, reason: str) -> Contact:
     """A ticket for people after an offer, unless it had one, or there is a young one already, or there is nobody to keep."""
     escalation = moment.rules.policy.escalation
-    marketing = row.intervention_id and not row.service  # else a ticket itself, service, or the control group's
+    marketing = row.arm == TREATMENT and not row.service  # else a ticket itself, service, or kept back from the control group
     if escalation is None or not marketing or row.escalated or contact.ended:
         return contact
     young = contact.ticket_at > 0 and moment.now - contact.ticket_at < escalation.after_ms

@@ -1,14 +1,17 @@
 """What a verdict does to a customer's state: an offer is made, claimed, held, cancelled, or its suppression is written.
 
-    Emit ──► deliver: Intervention + Decision EMITTED, or a claim where a budget has the last word
+    Emit ──► deliver: Intervention + Decision EMITTED, or a claim where a budget has the last word; of the control group: Decision CONTROL
     Hold ──► hold: Decision HELD ── due ──► come_due: deliver | hold on, the zone having changed | cancel: Decision CANCELLED
     Suppress ──► suppress: Decision SUPPRESSED, if it is new
 
-Tickets for people go the same way as offers. Each function takes the contact and gives the next one; records go to the moment.
+The control group goes the same way: it is held, cancelled, capped and followed like everyone else, and only its interventions are not
+made. So what is counted of the two groups differs by nothing but the offer. Tickets for people go this way too. Each function takes the
+contact and gives the next one; records go to the moment.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +19,7 @@ from keepline.models.contact import budget, records
 from keepline.models.contact.arms import CONTROL, TREATMENT, arm_of
 from keepline.models.contact.clock import free_from
 from keepline.models.contact.consent import BIT, permitted
-from keepline.models.contact.decide import CAP, ENDED, NO_MARKETING, NO_PROFILING, QUIET_HOURS, Emit, Hold, Suppress, may, room
+from keepline.models.contact.decide import CAP, ENDED, NO_MARKETING, NO_PROFILING, QUIET_HOURS, Emit, Hold, Suppress, full_cap, may, room
 from keepline.models.contact.records import Moment
 from keepline.models.contact.rules import Level, Offer, Trigger
 from keepline.models.contact.signal import Signal
@@ -26,22 +29,16 @@ REASON_GONE, EXPIRED, OUTRANKED = "REASON_GONE", "EXPIRED", "OUTRANKED"
 
 
 def suppress(contact: Contact, moment: Moment, trigger: Trigger, verdict: Suppress, signal: Signal) -> Contact:
-    """Writes a suppression that is new; CONTROL, which stands for an offer, is written each time and waits for outcomes like one."""
-    offer, policy = verdict.offer, moment.rules.policy
+    """Writes a suppression that is new."""
+    offer = verdict.offer
     kind = offer.kind if offer else ""
-    if verdict.reason != CONTROL and was_told(contact, trigger.name, kind, verdict.reason):
+    if was_told(contact, trigger.name, kind, verdict.reason):
         return contact
-    arm = TREATMENT if offer and offer.service else arm_of(contact.customer_id, policy.holdout)
+    arm = _arm(contact, moment, service=bool(offer and offer.service))
     written = records.decision(
         contact, moment, records.SUPPRESSED, verdict.reason, trigger=trigger.name, source=signal, kind=kind, arm=arm, detail=verdict.detail
     )
-    contact = _decided(contact, moment, written)
-    if verdict.reason == CONTROL and offer:
-        row = _row(moment, written, verdict.channel, records.snapshot(signal), programme=policy.holdout.programme if policy.holdout else "")
-        contact = replace(
-            contact, rows=(*contact.rows, row), cooldowns=_cooled(contact.cooldowns, offer.kind, moment.now + offer.cooldown_ms)
-        )
-    return contact
+    return _decided(contact, moment, written)
 
 
 def was_told(contact: Contact, trigger: str, kind: str, reason: str) -> bool:
@@ -79,13 +76,21 @@ def hold(contact: Contact, moment: Moment, proposal: Proposal) -> Contact:
 
 
 def deliver(contact: Contact, moment: Moment, proposal: Proposal) -> Contact:
-    """Makes a proposal now: its records, or a claim; its row, its cool-down, its place in the caps."""
+    """Makes a proposal now: its records, or a claim; its row, its cool-down, its place in the caps.
+
+    Of the control group there is no intervention, and no claim; all the rest is the same.
+    """
     rules, now, offered = moment.rules, moment.now, proposal.intervention_id
+    control = _arm(contact, moment, service=proposal.service) == CONTROL
     made = records.intervention(contact, moment, proposal)
-    written = _decision(contact, moment, records.EMITTED, proposal.reason, proposal)
-    budgeted, ticket = rules.budgets.get(proposal.campaign), bool(proposal.escalation_of)
+    if control:
+        written = _decision(contact, moment, records.SUPPRESSED, CONTROL, proposal)
+    else:
+        written = _decision(contact, moment, records.EMITTED, proposal.reason, proposal)
+    budgeted, ticket = None if control else rules.budgets.get(proposal.campaign), bool(proposal.escalation_of)
     if budgeted is None:
-        moment.put(records.INTERVENTION, made, contact.customer_id)
+        if not control:
+            moment.put(records.INTERVENTION, made, contact.customer_id)
         moment.put(records.DECISION, written, contact.customer_id)
     else:
         claim = budget.claim(budgeted, made, written)
@@ -100,7 +105,7 @@ def deliver(contact: Contact, moment: Moment, proposal: Proposal) -> Contact:
         service=proposal.service,
         escalation=ticket,
         claimed=budgeted is not None,
-        escalates_at=now + escalation.after_ms if escalation and not proposal.service else 0,
+        escalates_at=now + escalation.after_ms if escalation and not proposal.service and not control else 0,
     )
     if ticket:
         return replace(contact, decisions=contact.decisions + 1, rows=(*contact.rows, row), ticket_at=now)
@@ -124,8 +129,9 @@ def come_due(contact: Contact, moment: Moment, proposal: Proposal) -> Contact:
     at = free_from(rules.quiet[proposal.channel], rules.zone_of(contact.zone), moment.now)
     if at is None:
         return cancel(contact, moment, proposal, QUIET_HOURS)
-    if not proposal.service and room(rules, contact, at, proposal.channel, but=proposal.intervention_id):
-        return cancel(contact, moment, proposal, CAP)
+    over = None if proposal.service else room(rules, contact, at, proposal.channel, but=proposal.intervention_id)
+    if over is not None:
+        return cancel(contact, moment, proposal, CAP, full_cap(over))
     if at > moment.now:  # the customer's clock is another one since; no second HELD, the offer is still the same
         later = replace(proposal, due=at)
         contact = replace(contact, held=tuple(later if each is proposal else each for each in contact.held))
@@ -152,16 +158,19 @@ def _gone(contact: Contact, moment: Moment, proposal: Proposal) -> str:
             return REASON_GONE
     elif moment.now > proposal.made_at + proposal.valid_ms:
         return EXPIRED
-    if not proposal.service and arm_of(contact.customer_id, rules.policy.holdout) == CONTROL:
-        return CONTROL  # the holdout is another one since
     return ""
 
 
-def cancel(contact: Contact, moment: Moment, proposal: Proposal, reason: str) -> Contact:
+def _arm(contact: Contact, moment: Moment, *, service: bool) -> str:
+    """The customer's group in the policy's programme; service messages have none, and so are TREATMENT."""
+    return TREATMENT if service else arm_of(contact.customer_id, moment.rules.policy.holdout)
+
+
+def cancel(contact: Contact, moment: Moment, proposal: Proposal, reason: str, detail: Mapping[str, object] | None = None) -> Contact:
     """Gives a held proposal up."""
     contact = _without(contact, proposal)
     ticket = bool(proposal.escalation_of)
-    contact = _decided(contact, moment, _decision(contact, moment, records.CANCELLED, reason, proposal), ticket=ticket)
+    contact = _decided(contact, moment, _decision(contact, moment, records.CANCELLED, reason, proposal, detail=detail), ticket=ticket)
     return replace(contact, ticket_at=0) if ticket else contact
 
 
@@ -170,7 +179,13 @@ def _without(contact: Contact, proposal: Proposal) -> Contact:
 
 
 def _decision(
-    contact: Contact, moment: Moment, result: str, reason: str, proposal: Proposal, hold_until: int | None = None
+    contact: Contact,
+    moment: Moment,
+    result: str,
+    reason: str,
+    proposal: Proposal,
+    hold_until: int | None = None,
+    detail: Mapping[str, object] | None = None,
 ) -> dict[str, Any]:
     return records.decision(
         contact,
@@ -180,8 +195,10 @@ def _decision(
         trigger=proposal.trigger,
         source=proposal.snapshot,
         kind=proposal.kind,
+        arm=_arm(contact, moment, service=proposal.service),
         intervention_id=proposal.intervention_id,
         hold_until=hold_until,
+        detail=detail,
     )
 
 

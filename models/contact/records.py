@@ -141,7 +141,7 @@ def labelled(contact: Contact, moment: Moment, row: Row, status: str, outcomes: 
     return {
         "customer_id": contact.customer_id,
         "decision_id": row.decision_id,
-        "intervention_id": row.intervention_id or None,
+        "intervention_id": row.intervention_id if row.arm == TREATMENT and row.intervention_id else None,
         "kind": row.kind,
         "channel": row.channel,
         "trigger": row.trigger,

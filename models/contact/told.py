@@ -149,10 +149,6 @@ def _control(f: Facts) -> tuple[str, str]:
     return because, "nothing that the customer does: the group stays as long as its programme; service messages are not held back"
 
 
-def _control_since(f: Facts) -> tuple[str, str]:
-    return "while it was held, the policy got another control group, and the customer is in it", _control(f)[1]
-
-
 def _already_held(f: Facts) -> tuple[str, str]:
     until = f.at(f.seen.get("held_until"))
     return f"an offer of this kind is being held already, until {until}", f"nothing: that one is looked at again at {until}"
@@ -200,7 +196,9 @@ def _never_loud(_: Facts) -> tuple[str, str]:
 
 def _outranked(f: Facts) -> tuple[str, str]:
     because = "another trigger fired at the same moment, and comes first by the policy's priorities"
-    if f.policy and f.trigger:
+    if by := f.seen.get("outranked_by"):
+        because = f"{by} fired at the same moment, and comes first by the policy's priorities"
+    elif f.policy and f.trigger:
         rank = compiled(f.policy).rank
         before = [name for name in f.seen.get("active", ()) if name in rank and rank[name] < rank[f.fired]]
         # What happens, such as a complaint, is not among the levels that held, so the one that came first may be another yet.
@@ -246,10 +244,11 @@ SENTENCES: dict[tuple[str, str], Say] = {
     (CANCELLED, decide.ENDED): _ended,
     (CANCELLED, decide.NO_PROFILING): _profiling_gone,
     (CANCELLED, decide.NO_MARKETING): _marketing_gone,
-    (CANCELLED, CONTROL): _control_since,
     (CANCELLED, decide.CAP): _cap,
     (CANCELLED, decide.QUIET_HOURS): _never_loud,
     (CANCELLED, proposals.REASON_GONE): _reason_gone,
     (CANCELLED, proposals.EXPIRED): _expired,
 }
 """(because, change) by result and reason. The reason of EMITTED is the trigger's code, or one of TICKETS."""
+RESERVED = {reason for _, reason in SENTENCES} | TICKETS.keys() - {outcomes.COMPLAINT}
+"""Reasons that no trigger's name may be. COMPLAINT may: of a ticket it means the same."""

@@ -40,12 +40,13 @@ def intervention_id(signal: Signal, kind: str, now: int, policy: Policy) -> str:
 
 @dataclass
 class Made:
-    """An offer or a ticket that was made or claimed."""
+    """An offer or a ticket that was made or claimed, or an offer that was kept back from the control group."""
 
     record: dict[str, Any]
     at: int
     service: bool
     claimed: bool
+    control: bool = False
     outcomes: list[tuple[str, int]] = field(default_factory=list)
 
 
@@ -67,7 +68,6 @@ class Watcher:
         self.active = 0
         self.ended = False
         self.made: dict[str, Made] = {}
-        self.controls: list[dict[str, Any]] = []
         self.failed: set[str] = set()
         self.held: dict[str, tuple[dict[str, Any], int]] = {}
         self.closed: set[str] = set()
@@ -167,13 +167,9 @@ class Watcher:
             reason = "NO_MARKETING_CONSENT" if any(profiled(each) for each in suited) else "NO_PROFILING_CONSENT"
             return reason, suited[0].kind, "", 0
         kind = offer.kind
-        earlier = [m.at for m in self.made.values() if m.record["kind"] == kind] + [
-            d["decided_at"] for d in self.controls if d["kind"] == kind
-        ]
+        earlier = [m.at for m in self.made.values() if m.record["kind"] == kind]
         if self.now < max([signal.quiet_until, *(at + offer.cooldown_ms for at in earlier)]):
             return "COOLDOWN", kind, "", 0
-        if not offer.service and is_control(self.policy, signal.customer_id):
-            return "CONTROL", kind, usable(offer)[0], 0
         if any(d["kind"] == kind for d, _ in self.held.values()):
             return "ALREADY_HELD", kind, "", 0
         if self.remembers(intervention_id(signal, kind, self.now, self.policy)):
@@ -184,7 +180,8 @@ class Watcher:
             if at is None:
                 continue
             if offer.service or not self.overfull([*self.contacts(), (at, channel)]):
-                return ("EMITTED" if at == self.now else "HELD"), kind, channel, at
+                now = "CONTROL" if not offer.service and is_control(self.policy, signal.customer_id) else "EMITTED"
+                return (now if at == self.now else "HELD"), kind, channel, at
             reason = "CAP"
         return reason, kind, "", 0
 
@@ -196,7 +193,13 @@ class Watcher:
         if self.now <= made.at + 2 * self.policy.landing_ms:
             return True
         ticket = any(m.record["escalation_of"] == id_ for m in self.made.values())
-        return bool(self.policy.escalation and not made.service and not ticket and self.now < made.at + self.policy.escalation.after_ms)
+        return bool(
+            self.policy.escalation
+            and not made.service
+            and not made.control
+            and not ticket
+            and self.now < made.at + self.policy.escalation.after_ms
+        )
 
     # What was put out.
 
@@ -235,7 +238,7 @@ class Watcher:
             old = self.told.get(trigger.name)
             if result in ("EMITTED", "HELD", "CONTROL") or old is None or old[:2] != (kind, result) or self.now - old[2] >= TOLD_MS:
                 expected.append((trigger.name, result, kind))
-            if result == "HELD":
+            if result in ("HELD", "CONTROL"):
                 self.holding = channel, at
         assert decided == expected, (decided, expected)
         for output in outputs:
@@ -282,8 +285,8 @@ class Watcher:
             assert output.at == row["closed_at"] == row["decided_at"] + self.policy.landing_ms + 1
             assert all(each["event_time"] <= row["decided_at"] + self.policy.landing_ms for each in row["outcomes"])
 
-    def offered(self, record: dict[str, Any], at: int, *, claimed: bool) -> None:
-        """An offer or a ticket is made: by everyone's rules at this moment?"""
+    def offered(self, record: dict[str, Any], at: int, *, claimed: bool, control: bool = False) -> None:
+        """An offer or a ticket is made, or an offer kept back from the control group: by everyone's rules at this moment?"""
         id_, channel, follows = record["intervention_id"], record["channel"], record["escalation_of"]
         assert at == record["decided_at"] == record["not_before"]
         assert id_ not in self.made, "twice in one life"
@@ -299,14 +302,16 @@ class Watcher:
                 assert self.permits("PROFILING", channel)
             if not offer.service:
                 assert self.permits("MARKETING", channel)
-                assert not is_control(self.policy, record["customer_id"])
+                assert is_control(self.policy, record["customer_id"]) == control
                 assert not self.overfull([*self.contacts(but=id_), (at, channel)])
-        self.made[id_] = Made(record, at, self.is_service(record), claimed)
+        assert not (control and self.is_service(record))
+        self.made[id_] = Made(record, at, self.is_service(record), claimed, control)
 
     def escalated(self, record: dict[str, Any], at: int, follows: str) -> None:
         escalation, offer = self.policy.escalation, self.made[follows]
         assert escalation is not None
         assert not offer.service
+        assert not offer.control
         others = [m for m in self.made.values() if m.record["escalation_of"]]
         assert all(m.record["escalation_of"] != follows for m in others), "two tickets of one offer"
         assert all(at - m.at >= escalation.after_ms for m in others), "a ticket while another is young"
@@ -333,7 +338,7 @@ class Watcher:
                 self.wait_on(id_, at)
             first, due = self.held.pop(id_)
             self.closed.add(id_)
-            assert result in ("EMITTED", "CANCELLED")
+            assert result in ("EMITTED", "CANCELLED") or record["reason"] == "CONTROL"
             if record["reason"] != "ENDED":
                 assert due == at
                 self.still_stands(first, record, at, self.channel_of[id_])
@@ -342,8 +347,11 @@ class Watcher:
         if result == "EMITTED":
             assert id_ in self.made
         if record["reason"] == "CONTROL":
-            assert is_control(self.policy, record["customer_id"])
-            self.controls.append(record)
+            assert result == "SUPPRESSED"
+            assert record["arm"] == "CONTROL"
+            channel, offer = self.channel_of.get(id_, self.holding[0]), self.offers[record["kind"]]
+            kept_back = {"channel": channel, "escalation_of": None, "not_before": at, "expires_at": at + offer.valid_ms}
+            self.offered(record | kept_back, at, claimed=False, control=True)
         if result == "EMITTED" or record["reason"] == "CONTROL":
             self.decisions.add(record["decision_id"])
         if not ticket:
@@ -375,7 +383,7 @@ class Watcher:
             against.append("REASON_GONE")
         if not isinstance(trigger.when, Level) and at > first["decided_at"] + offer.valid_ms:
             against.append("EXPIRED")
-        if record["result"] == "EMITTED":
+        if record["result"] == "EMITTED" or record["reason"] == "CONTROL":
             assert against == []
         elif record["reason"] == "CAP":
             assert against == []

@@ -62,7 +62,7 @@ def test_a_grant_puts_out_what_the_contact_policy_would_have() -> None:
     state, outputs, wake = on_claim(None, claim, under(Budget("spring", 1)))
     plain = Life(replace(POLICY, offers=(replace(SMS, campaign="spring"),))).send(signal())
     assert list(outputs) == plain
-    assert wake == (NOON // DAY + 4) * DAY
+    assert wake == (NOON // DAY + 401) * DAY
     assert on_budget_time() == (None, (), 0)
     assert len(state) == 13
     assert key == f"spring|{NOON // DAY}|0"

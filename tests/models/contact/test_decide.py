@@ -54,7 +54,6 @@ STAGES: list[tuple[dict[str, Any], str]] = [
     ({"consent": Permitted(15, 0)}, "NO_PROFILING_CONSENT"),
     ({"consent": Permitted(0, 15)}, "NO_MARKETING_CONSENT"),
     ({"contact": replace(NEW, cooldowns=(Cooldown("sms_discount", NOON + 1),))}, "COOLDOWN"),
-    ({"policy": CONTROLS}, "CONTROL"),
     ({"contact": replace(NEW, held=(held(),))}, "ALREADY_HELD"),
     ({"contact": replace(NEW, rows=(row(ID),))}, "REPEATED"),
     ({"policy": replace(POLICY, caps=(Cap(0, DAY),))}, "CAP"),
@@ -72,11 +71,11 @@ def test_each_reason(against: dict[str, Any], reason: str) -> None:
 
 def test_the_checks_have_an_order() -> None:
     """All that stands against the offer at once; then one after the other is taken away."""
-    policy = replace(CONTROLS, caps=(Cap(0, DAY),), quiet=(QuietHours(0, 1440),))
+    policy = replace(POLICY, caps=(Cap(0, DAY),), quiet=(QuietHours(0, 1440),))
     contact = replace(NEW, ended=True, cooldowns=(Cooldown("sms_discount", NOON + 1),), held=(held(),), rows=(row(ID),))
     consent = Permitted(0, 0)
     seen = []
-    for change in ({"ended": False}, None, None, {"cooldowns": ()}, None, {"held": ()}, {"rows": ()}, None, None):
+    for change in ({"ended": False}, None, None, {"cooldowns": ()}, {"held": ()}, {"rows": ()}, None, None):
         found = verdict(policy, contact, consent)
         assert isinstance(found, Suppress)
         seen.append(found.reason)
@@ -86,15 +85,13 @@ def test_the_checks_have_an_order() -> None:
             consent = Permitted(0, 15)
         elif found.reason == "NO_MARKETING_CONSENT":
             consent = ALL
-        elif found.reason == "CONTROL":
-            policy = replace(policy, holdout=None)
         elif found.reason == "QUIET_HOURS":
             policy = replace(policy, quiet=())
         else:
             policy = replace(policy, caps=())
     # Where no channel has a time of day, its room in the caps is not asked for.
     assert seen == [
-        "ENDED", "NO_PROFILING_CONSENT", "NO_MARKETING_CONSENT", "COOLDOWN", "CONTROL", "ALREADY_HELD", "REPEATED", "QUIET_HOURS", "CAP",
+        "ENDED", "NO_PROFILING_CONSENT", "NO_MARKETING_CONSENT", "COOLDOWN", "ALREADY_HELD", "REPEATED", "QUIET_HOURS", "CAP",
     ]  # fmt: skip
     assert verdict(policy, contact, consent) == Emit(SMS, "SMS", ID)
 
@@ -147,8 +144,8 @@ def test_what_stood_against_it_is_told(against: dict[str, Any], detail: dict[str
             {"policy": replace(POLICY, caps=(Cap(1, DAY),)), "contact": replace(NEW, held=(held("gift", service=True),))},
             Emit(SMS, "SMS", ID),
         ),
-        ({"policy": CONTROLS}, Suppress("CONTROL", SMS, "SMS")),
-        ({"policy": CONTROLS, "consent": Permitted(only("EMAIL"), 15)}, Suppress("CONTROL", SMS, "EMAIL")),
+        # The control group is decided on like everyone else.
+        ({"policy": CONTROLS}, Emit(SMS, "SMS", ID)),
     ],
 )
 def test_what_is_offered(changes: dict[str, Any], expected: Verdict) -> None:

@@ -254,6 +254,16 @@ def test_one_error(old: str, new: str, place: str, message: str) -> None:
         assert len(told) == 1, told
 
 
+@pytest.mark.parametrize("name", ["quiet_hours", "cap", "control", "still_at_risk"])
+def test_no_trigger_is_named_like_a_reason(name: str) -> None:
+    with pytest.raises(PolicyError) as error:
+        read(BASE.replace("rising", name))
+    (found,) = str(error.value).splitlines()
+    code = name.upper()
+    wanted = f"trigger {name} would give its decisions the reason {code}, which has a meaning of its own: rename it"
+    assert found == f"p.yaml:12:3: {wanted}"
+
+
 def test_what_the_base_means() -> None:
     assert read(BASE) == Policy(
         name="telecom",

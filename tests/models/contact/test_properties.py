@@ -215,6 +215,33 @@ def test_every_promise_is_kept(policy: Policy, start: int, plan: list[Planned]) 
 
 @given(policies(), st.sampled_from(STARTS), lives())
 @THOROUGH
+def test_the_control_group_differs_by_nothing_but_the_offer(policy: Policy, start: int, plan: list[Planned]) -> None:
+    """The same life in either group, as long as no outcome of an offer is heard of: the same decisions, rows and times."""
+    plan = [each for each in plan if each.signal.event_type != "Outcome"]
+    lived = {}
+    for share in (0.0, 1.0):
+        _, outputs = happen(replace(policy, holdout=Holdout("p", share), escalation=None), start, plan)
+        assert not share or all(offer.service for offer in policy.offers for output in outputs if made(output, offer.kind))
+        decided = [o.record["decision"] if o.kind == "claim" else o.record for o in outputs if o.kind in ("decision", "claim")]
+        rows = [o.record for o in outputs if o.kind == "labelled"]
+        lived[share] = (
+            [
+                (d["decided_at"], d["trigger"], d["kind"], d["intervention_id"], d["hold_until"])
+                + (("made", "") if d["result"] == "EMITTED" or d["reason"] == "CONTROL" else (d["result"], d["reason"]))
+                for d in decided
+            ],
+            [(row["decided_at"], row["closed_at"], row["kind"], row["channel"], row["label"], row["features"]) for row in rows],
+        )
+    assert lived[0.0] == lived[1.0]
+
+
+def made(output: Output, kind: str) -> bool:
+    """Whether it makes or claims an intervention of that kind."""
+    return output.kind in ("intervention", "claim") and output.record.get("intervention", output.record)["kind"] == kind
+
+
+@given(policies(), st.sampled_from(STARTS), lives())
+@THOROUGH
 def test_records_fit_their_schemas_and_ids_are_unique(policy: Policy, start: int, plan: list[Planned]) -> None:
     _, outputs = happen(policy, start, plan)
     for output in outputs:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -101,7 +102,10 @@ def test_without_the_policy_nothing_is_guessed(scene: str) -> None:
     if scene == "budget":
         assert made.change == "a new day has a new budget; but the cool-down has begun as if the offer had been made"
     if scene == "outranked":
-        assert made.because == "another trigger fired at the same moment, and comes first by the policy's priorities"
+        before = json.loads(decision["made_from"])
+        assert before.pop("outranked_by") == "at_risk"
+        older = explained(decision | {"made_from": json.dumps(before)})
+        assert older.because == "another trigger fired at the same moment, and comes first by the policy's priorities"
     if scene in ("cap", "cool-down", "held already", "gone"):
         assert (made.because, made.change) == expected[2:]
 
