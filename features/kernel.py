@@ -20,7 +20,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from keepline.features.aggregators import bills, formulas, memory, newest, windows
+from keepline.features.aggregators import bills, formulas, memory, newest, orders, windows
 from keepline.features.layout import I_LAST_BAND, MAGIC, W_IDENTITY, W_NEWEST, W_NOW, W_TIMER_AT
 from keepline.features.plan import P_HOT, P_LATENESS, P_RETENTION, P_SET, P_SIZE, P_STATE
 from keepline.features.words import get, put, put_count
@@ -37,6 +37,7 @@ U8 = NDArray[np.uint8]
 _bills_read, _bills_start, _bills_take = bills.read, bills.start, bills.take
 _formulas_read = formulas.read
 _newest_read, _newest_start, _newest_take = newest.read, newest.start, newest.take
+_orders_read, _orders_take = orders.read, orders.take
 _remember, _remembers = memory.remember, memory.remembers
 _windows_add, _windows_read, _windows_start = windows.add, windows.read, windows.start
 
@@ -95,6 +96,7 @@ def update_at(state: int, event: int, t: int, id_hash: int, ri: int, rf: int, rn
     _windows_add(state, event, t, ri, rf, ints)
     _newest_take(state, event, t, ri, rf, ints)
     _bills_take(state, event, t, now, ri, rf, rn, ints)
+    _orders_take(state, event, t, rf, rn, ints)
 
 
 @njit
@@ -103,6 +105,7 @@ def read_at(state: int, now: int, ints: int, floats: int, x: int) -> None:
     _windows_read(state, now, ints, x)
     _newest_read(state, now, ints, floats, x)
     _bills_read(state, now, ints, x)
+    _orders_read(state, now, ints, floats, x)
     _formulas_read(ints, floats, x)
 
 

@@ -4,11 +4,11 @@ The state is flat bytes of fixed size, little-endian, all zero where there is no
 all customers through three views of the same memory, `s32` (int32), `s64` (int64) and `sf` (float64); a customer's
 `base` is its byte offset, a multiple of 64. Offsets below are in bytes from `base`, words are 8 bytes.
 
-What nearly every event touches comes first and together (header, memory, ring heads, cached sums, ledger summary,
-newest events: about 700 bytes), then the rings and the ledger, of which an event touches a bucket or nothing.
+What nearly every event touches comes first and together (header, memory, ring heads, cached sums, newest events, orders,
+ledger summary: about 700 bytes), then the rings and the ledger, of which an event touches a bucket or nothing.
 
     0   header, 96 bytes     96  hashes of the last 32 accepted event ids
-    352 ring heads, cached sums of closed buckets, ledger summary, newest events · rings · ledger
+    352 ring heads, cached sums of closed buckets, newest events, orders, ledger summary · rings · ledger
 """
 
 from __future__ import annotations
@@ -16,8 +16,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from keepline.features.spec import (
+    DAY,
     Age,
     Billing,
+    Buying,
     Feature,
     FeatureError,
     FeatureSet,
@@ -25,6 +27,8 @@ from keepline.features.spec import (
     Measure,
     Newest,
     NewestIs,
+    Orders,
+    Ratio,
     Rise,
     Since,
     Trend,
@@ -51,6 +55,11 @@ NONE = -(1 << 63)  # no such time; event times are bounded far above it
 NEVER = (1 << 63) - 1
 ALIGN = 64
 
+# Words of the orders' section (aggregators/orders.py). Days are counted from 1970, UTC; the revenue has two words.
+O_COUNT, O_NEWEST, O_DAYS, O_FIRST, O_LAST = 0, 1, 2, 3, 4  # orders, newest order's time, days with an order, first and last of them
+O_REVENUE, O_FIRST_TOTAL, O_LATER_TOTAL, O_COSTED, O_COST = 5, 7, 8, 9, 10
+O_BITS = ORDER_WORDS = 11
+
 SUMMARY_WORDS = 6  # overdue bills, delay runs (0/1), delay base, newest amount, rise, valid before
 BILL_WORDS = 5  # key hash, event time, due time, amount, covering payment's time
 
@@ -75,6 +84,10 @@ class Ring:
     head: int = 0  # word: start of the newest bucket, ms; the next word: its slot
     base: int = 0  # byte offset of slot 0
 
+    def holds(self, measure: Measure) -> bool:
+        """Whether the ring has a column of the measure."""
+        return any(column.measure == measure for column in self.columns)
+
     def column(self, measure: Measure) -> Column:
         """The column of a measure of this ring."""
         return next(column for column in self.columns if column.measure == measure)
@@ -94,6 +107,17 @@ class Record:
 
 
 @dataclass
+class OrderBook:
+    """All orders: what they are made of, how many words of day bits there are, and where the section begins."""
+
+    event: str
+    amount: str
+    cost: str
+    bits: int
+    word: int = 0
+
+
+@dataclass
 class Layout:
     """Offsets of every section of one feature set's state; `size` in bytes, a multiple of 64."""
 
@@ -104,10 +128,7 @@ class Layout:
     summary: int  # word
     bills: int  # word: number of kept bills; then `keep` rows of BILL_WORDS, oldest first
     size: int
-
-    def ring(self, hop: int) -> Ring:
-        """The ring of a hop."""
-        return next(ring for ring in self.rings if ring.hop == hop)
+    orders: OrderBook | None = None
 
     def record(self, event: str) -> Record:
         """The newest-event record of a type."""
@@ -123,6 +144,8 @@ def windows_of(feature: Feature) -> tuple[tuple[Measure, Window], ...]:
             return (measure, short), (measure, double)
         case Trend(_, measure, short, long):
             return (measure, short), (measure, long)
+        case Ratio(_, above, below, window):
+            return (above, window), (below, window)
         case _:
             return ()
 
@@ -142,16 +165,21 @@ def _rings(feature_set: FeatureSet) -> list[Ring]:
                 lengths.append(window.length // window.hop)
     rings = []
     for hop in sorted(closed):
-        measures = closed[hop]
-        # Floats first, so that every column is aligned; the order of the table within a kind.
-        ordered = [m for m in measures if m.value is not None] + [m for m in measures if m.value is None]
-        columns, offset = [], 0
-        for measure in ordered:
-            columns.append(Column(measure, offset, dict.fromkeys(sorted(measures[measure]), 0)))
-            offset += 4 if measure.value is None else 8
-        longest = max(max(lengths) for lengths in measures.values())
-        rings.append(Ring(hop, longest + 1, columns, bucket_bytes=-(-offset // 8) * 8))
+        longest = sorted({max(lengths) for lengths in closed[hop].values()})
+        for most in longest if feature_set.split_rings else longest[-1:]:
+            mine = {m: lengths for m, lengths in closed[hop].items() if not feature_set.split_rings or max(lengths) == most}
+            rings.append(_ring(hop, most, mine))
     return rings
+
+
+def _ring(hop: int, longest: int, measures: dict[Measure, list[int]]) -> Ring:
+    # Floats first, so that every column is aligned; the order of the table within a kind.
+    ordered = [m for m in measures if m.value is not None] + [m for m in measures if m.value is None]
+    columns, offset = [], 0
+    for measure in ordered:
+        columns.append(Column(measure, offset, dict.fromkeys(sorted(measures[measure]), 0)))
+        offset += 4 if measure.value is None else 8
+    return Ring(hop, longest + 1, columns, bucket_bytes=-(-offset // 8) * 8)
 
 
 def _records(feature_set: FeatureSet) -> list[Record]:
@@ -177,10 +205,28 @@ def _ledger(feature_set: FeatureSet) -> Ledger | None:
     return ledgers.pop() if ledgers else None
 
 
+def orders_of(feature_set: FeatureSet) -> Orders | None:
+    """The orders that the set's figures are of; `FeatureError` where they are of several."""
+    kinds = {feature.orders for feature in feature_set.features if isinstance(feature, Buying)}
+    if len(kinds) > 1:
+        msg = f"Feature set {feature_set.name!r} declares {len(kinds)} different Orders. Use one in all Buying features."
+        raise FeatureError(msg)
+    return kinds.pop() if kinds else None
+
+
+def _orders(feature_set: FeatureSet) -> OrderBook | None:
+    orders = orders_of(feature_set)
+    if orders is None:
+        return None
+    # From the newest event's day back to that of the oldest one that is not late.
+    days = -(-feature_set.lateness // DAY) + 1
+    return OrderBook(orders.event, orders.amount, orders.cost, bits=-(-days // 64))
+
+
 def lay_out(feature_set: FeatureSet) -> Layout:
     """Give every number of the feature set its place; `FeatureError` where the declaration makes no sense."""
     feature_set.validate()
-    rings, records, ledger = _rings(feature_set), _records(feature_set), _ledger(feature_set)
+    rings, records, ledger, orders = _rings(feature_set), _records(feature_set), _ledger(feature_set), _orders(feature_set)
     word = SECTIONS // 8
     for ring in rings:
         ring.head = word
@@ -193,6 +239,9 @@ def lay_out(feature_set: FeatureSet) -> Layout:
     for record in records:
         record.word = word
         word += 1 + len(record.fields)
+    if orders is not None:
+        orders.word = word
+        word += ORDER_WORDS + orders.bits
     summary = word
     word += SUMMARY_WORDS if ledger else 0
     hot = word * 8
@@ -201,4 +250,4 @@ def lay_out(feature_set: FeatureSet) -> Layout:
         word += ring.buckets * ring.bucket_bytes // 8
     bills = word
     word += 1 + ledger.keep * BILL_WORDS if ledger else 0
-    return Layout(rings, records, ledger, hot, summary, bills, size=-(-word * 8 // ALIGN) * ALIGN)
+    return Layout(rings, records, ledger, hot, summary, bills, size=-(-word * 8 // ALIGN) * ALIGN, orders=orders)

@@ -6,11 +6,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from keepline.features.layout import Column, Layout, Record, Ring, lay_out
-from keepline.features.spec import FeatureError, FeatureSet, Ledger, Measure, OneOf
+from keepline.features.layout import Column, Layout, OrderBook, Record, Ring, lay_out
+from keepline.features.spec import FeatureError, FeatureSet, Ledger, Measure, OneOf, Sign
 
 FOLDER = Path(__file__).parent / "layouts"
 
@@ -72,16 +73,27 @@ def _to_json(layout: Layout) -> dict[str, Any]:
         "ledger": None if layout.ledger is None else {name: getattr(layout.ledger, name) for name in Ledger.__slots__},
         "summary": layout.summary,
         "bills": layout.bills,
+        **({} if layout.orders is None else {"orders": asdict(layout.orders)}),
     }  # fmt: skip
 
 
 def _measure_json(measure: Measure) -> dict[str, Any]:
-    where = None if measure.where is None else [measure.where.field, *measure.where.symbols]
+    where: list[str] | dict[str, Any] | None = None
+    match measure.where:
+        case OneOf(name, symbols):
+            where = [name, *symbols]
+        case Sign():
+            where = asdict(measure.where)
     return {"event": measure.event, "value": measure.value, "where": where}
 
 
 def _measure(raw: dict[str, Any]) -> Measure:
-    where = None if raw["where"] is None else OneOf(raw["where"][0], tuple(raw["where"][1:]))
+    where: OneOf | Sign | None = None
+    match raw["where"]:
+        case [name, *symbols]:
+            where = OneOf(name, tuple(symbols))
+        case dict() as sign:
+            where = Sign(**sign)
     return Measure(raw["event"], raw["value"], where)
 
 
@@ -106,4 +118,5 @@ def load(path: Path) -> Layout:
         summary=raw["summary"],
         bills=raw["bills"],
         size=raw["size"],
+        orders=OrderBook(**raw["orders"]) if "orders" in raw else None,
     )

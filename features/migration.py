@@ -19,10 +19,12 @@ from keepline.features.layout import (
     BILL_WORDS,
     MAGIC,
     NONE,
+    ORDER_WORDS,
     SECTIONS,
     W_IDENTITY,
     W_NEWEST,
     Layout,
+    OrderBook,
     Record,
     Ring,
 )
@@ -116,6 +118,9 @@ def _carry(source: Any, old: Layout, plan: Plan) -> bytes:
         words[new.bills] = keep
         words[new.bills + 1 : new.bills + 1 + keep * BILL_WORDS] = was[first : first + keep * BILL_WORDS]
         words[new.summary + 5] = NONE  # the summary is true for no `now`: the next read makes it from the bills
+    if new.orders and old.orders and _same_orders(new.orders, old.orders):
+        length = ORDER_WORDS + min(new.orders.bits, old.orders.bits)
+        words[new.orders.word : new.orders.word + length] = was[old.orders.word : old.orders.word + length]
     return state.tobytes()
 
 
@@ -139,6 +144,10 @@ def _carry_record(was: Any, old: Record, words: Any, new: Record) -> None:
     words[new.word] = was[old.word]
     for name in set(new.fields) & set(old.fields):
         words[new.field_word(name)] = was[old.field_word(name)]
+
+
+def _same_orders(one: OrderBook, other: OrderBook) -> bool:
+    return (one.event, one.amount, one.cost) == (other.event, other.amount, other.cost)
 
 
 def _same_bills(one: Ledger, other: Ledger) -> bool:

@@ -4,6 +4,8 @@ It shares no code with the kernel and is as slow as it looks; tests hold the two
 Lines: `type`, `customer_id`, `event_id`, `event_time` (epoch ms), and fields; fields with a default may be absent.
 Data passes as `records in order of arrival → accept → row`.
 
+`churn` is here, `clv` in `oracle_clv`; which records count is the same for both, but that `clv` forgets nobody.
+
 Boundaries, where the contract's words leave a point open: a state is dropped when the silence is exactly 400 days or
 longer; an event exactly 90 days behind the newest is not late. Sums too large for a double are the largest double.
 """
@@ -40,14 +42,14 @@ class History:
         return max((record["event_time"] for record in self.accepted), default=None)
 
 
-def accept(records: Iterable[Record]) -> History:
-    """Take records of one customer in order of arrival: silence, then duplicate, then late, then accepted."""
+def accept(records: Iterable[Record], *, forgets: bool = True) -> History:
+    """Take records of one customer in order of arrival: silence (if the feature set forgets), duplicate, late, else accepted."""
     history = History()
     for place, record in enumerate(records):
         if record["type"] in CONTROL:
             continue
         newest = history.newest
-        if newest is not None and record["event_time"] - newest >= RETENTION_DAYS * DAY:
+        if forgets and newest is not None and record["event_time"] - newest >= RETENTION_DAYS * DAY:
             history.accepted, newest = [], None
         if record["event_id"] in [kept["event_id"] for kept in history.accepted[-MEMORY:]]:
             history.duplicates.append(place)

@@ -7,22 +7,27 @@ rows of a fixed number of integers; the module of the aggregator that reads a ta
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from keepline.features.layout import BILL_WORDS, Layout, Record, lay_out
+from keepline.features.layout import BILL_WORDS, Layout, Record, lay_out, orders_of
 from keepline.features.spec import (
     Age,
     Billing,
+    Buying,
     Feature,
     FeatureError,
     FeatureSet,
     Measure,
     Newest,
     NewestIs,
+    OneOf,
+    Ratio,
     Rise,
+    Sign,
     Since,
     Trend,
     Window,
@@ -39,11 +44,12 @@ if TYPE_CHECKING:
 P_SET, P_SIZE, P_FEATURES, P_RETENTION, P_LATENESS = 0, 1, 2, 3, 4
 P_RINGS, P_N_RINGS, P_OPS, P_RECORDS, P_RECORD_OF = 5, 6, 7, 8, 9
 P_SINCE, P_N_SINCE, P_AGE, P_N_AGE, P_FIELD, P_N_FIELD, P_IS, P_N_IS = 10, 11, 12, 13, 14, 15, 16, 17
-P_RISE, P_N_RISE, P_TREND, P_N_TREND = 18, 19, 20, 21
+P_RISE, P_N_RISE, P_QUOTIENT, P_N_QUOTIENT = 18, 19, 20, 21
 P_KEEP, P_SUMMARY, P_BILLS, P_BILL, P_PAYMENT = 22, 23, 24, 25, 26
 P_BILL_KEY, P_BILL_DUE, P_BILL_AMOUNT, P_PAYMENT_KEY, P_FIGURES = 27, 28, 29, 30, 31
 P_N_RECORDS, P_HOT, P_STATE = 32, 33, 34
-HEADER = 35
+P_ORDER, P_ORDER_AT, P_ORDER_BITS, P_ORDER_AMOUNT, P_ORDER_COST, P_ORDER_FIGURES, P_ORDER_CONSTANTS = 35, 36, 37, 38, 39, 40, 41
+HEADER = 42
 
 # Columns of a row of the ring table (aggregators/windows.py).
 R_HOP, R_BUCKETS, R_HEAD, R_BASE, R_BYTES, R_COLUMNS, R_N_COLUMNS = 0, 1, 2, 3, 4, 5, 6
@@ -52,6 +58,7 @@ RING_ROW = 11
 
 FOREVER = 1 << 62
 FIGURES = ("overdue", "delay", "amount", "rise")
+ORDER_FIGURES = ("orders", "revenue", "frequency", "recency", "age", "monetary_value", "average", "rate", "margin", "since")
 _NUMERIC = {"boolean", "int", "long", "float", "double"}
 _MAX_SYMBOLS = 63
 
@@ -118,8 +125,9 @@ def _symbol(field: Field, symbol: str, what: str) -> int:
 class _Compiler:
     """Builds the tables; one method per aggregator."""
 
-    def __init__(self, feature_set: FeatureSet) -> None:
+    def __init__(self, feature_set: FeatureSet, margin: float | None) -> None:
         self.set = feature_set
+        self.margin = margin
         self.layout = lay_out(feature_set)
         self.ints = [0] * HEADER
         self.floats: list[float] = []
@@ -157,10 +165,11 @@ class _Compiler:
         self.records()
         self.newest()
         self.ledger()
+        self.orders()
         meta = PlanMeta(self.set, self.set.names, layout)
         return Plan(np.array(ints, np.int64), np.array([*self.floats, 0.0]), meta)
 
-    def operand(self, feature: Rise | Trend, measure: Measure, window: Window) -> int:
+    def operand(self, feature: Rise | Trend | Ratio, measure: Measure, window: Window) -> int:
         """Slot of the row that holds a formula's operand when the formula is computed."""
         known = self.windowed.get((measure, window))
         if known is not None:
@@ -173,8 +182,8 @@ class _Compiler:
         return own
 
     def formulas(self) -> None:
-        """Rise rows (slot, short, double); trend rows (slot, short, long, place of the factor)."""
-        rises, trends = [], []
+        """Rise rows (slot, short, double); quotient rows (slot, above, below, place of the factor and of the value when below is 0)."""
+        rises, quotients = [], []
         for feature in self.set.features:
             slot = self.slot[feature.name]
             if isinstance(feature, Rise):
@@ -183,9 +192,13 @@ class _Compiler:
             elif isinstance(feature, Trend):
                 short = self.operand(feature, feature.measure, feature.short)
                 long = self.operand(feature, feature.measure, feature.long)
-                trends.append((slot, short, long, self.constants(feature.long.length / feature.short.length)))
+                quotients.append((slot, short, long, self.constants(feature.long.length / feature.short.length, 1.0)))
+            elif isinstance(feature, Ratio):
+                above = self.operand(feature, feature.above, feature.window)
+                below = self.operand(feature, feature.below, feature.window)
+                quotients.append((slot, above, below, self.constants(1.0, 0.0)))
         self.table(P_RISE, rises, P_N_RISE)
-        self.table(P_TREND, trends, P_N_TREND)
+        self.table(P_QUOTIENT, quotients, P_N_QUOTIENT)
 
     def rings(self) -> None:
         """Ring rows, their columns and cached sums, the sums to read, and what an event of a type adds."""
@@ -205,7 +218,7 @@ class _Compiler:
                 self.ints.extend(values)
             reads: list[list[int]] = [[], []]
             for slot, measure, window in self.sums:
-                if window.hop == ring.hop:
+                if window.hop == ring.hop and ring.holds(measure):
                     column, closed = ring.column(measure), window.length // window.hop
                     reads[measure.value is None] += [slot, column.caches[closed], column.offset, closed]
             sums = len(self.ints)
@@ -220,7 +233,7 @@ class _Compiler:
         self.measures(columns)
 
     def measures(self, columns: dict[tuple[int, Measure], int]) -> None:
-        """Per (event type, ring): place and number of rows (predicate register or -1, mask, value register or -1, column)."""
+        """Per (event type, ring): place and number of rows (predicate, mask, value register or -1, column)."""
         index = self.table(P_OPS, [(0, 0)] * (len(EVENT_TYPES) * len(self.layout.rings)))
         for event in EVENT_TYPES:
             for i, ring in enumerate(self.layout.rings):
@@ -235,14 +248,18 @@ class _Compiler:
                     self.ints.extend(row)
 
     def predicate(self, measure: Measure) -> tuple[int, int, int]:
-        """Registers and mask of a measure."""
+        """Predicate (register of an enum, -2 - register of a number, or -1), its mask (of a number: 1 for negative), value register."""
         what = f"A measure of feature set {self.set.name!r}"
         register, mask, value = -1, 0, -1
-        if measure.where is not None:
-            field = _field(measure.event, measure.where.field, {"enum"}, what)
-            register = field.register
-            for symbol in measure.where.symbols:
-                mask |= 1 << _symbol(field, symbol, what)
+        match measure.where:
+            case OneOf(name, symbols):
+                field = _field(measure.event, name, {"enum"}, what)
+                register = field.register
+                for symbol in symbols:
+                    mask |= 1 << _symbol(field, symbol, what)
+            case Sign(name, negative):
+                register = -2 - _field(measure.event, name, _NUMERIC - {"boolean"}, what).register
+                mask = int(negative)
         if measure.value is not None:
             value = _field(measure.event, measure.value, _NUMERIC, what).register
         return register, mask, value
@@ -318,10 +335,44 @@ class _Compiler:
                 figures[figure] = self.slot[feature.name]
         self.table(P_FIGURES, [figures])
 
+    def orders(self) -> None:
+        """Words, registers and constants (margin, period, cap) of the orders; ORDER_FIGURES holds the slot of each figure, or -1."""
+        ints, orders, book = self.ints, orders_of(self.set), self.layout.orders
+        ints[P_ORDER] = -1
+        figures = [-1] * len(ORDER_FIGURES)
+        if orders is not None and book is not None:
+            what = "Orders"
+            ints[P_ORDER] = _event(orders.event, what).id
+            ints[P_ORDER_AT], ints[P_ORDER_BITS] = book.word, book.bits
+            ints[P_ORDER_AMOUNT] = _field(orders.event, orders.amount, _NUMERIC - {"boolean"}, what).register
+            ints[P_ORDER_COST] = _field(orders.event, orders.cost, _NUMERIC - {"boolean"}, what, nullable=True).register
+            margin = orders.margin if self.margin is None else self.margin
+            if not -math.inf < margin <= 1:
+                msg = f"The gross margin is {margin}. Give a share of the amount: a finite number, at most 1, such as 0.3."
+                raise FeatureError(msg)
+            if not (0 < orders.period < math.inf and 0 <= orders.cap < math.inf):
+                msg = f"{what} has a period of {orders.period} and a cap of {orders.cap} days. Declare finite ones, the period above 0."
+                raise FeatureError(msg)
+            ints[P_ORDER_CONSTANTS] = self.constants(margin, orders.period, orders.cap)
+        elif self.margin is not None:
+            msg = f"Feature set {self.set.name!r} has no orders, so a gross margin of {self.margin} means nothing. Leave it out."
+            raise FeatureError(msg)
+        for feature in self.set.features:
+            if isinstance(feature, Buying):
+                figure = ORDER_FIGURES.index(feature.figure)
+                if figures[figure] >= 0:
+                    msg = f"Feature {feature.name!r} repeats the figure {feature.figure!r} of the orders. Declare each figure once."
+                    raise FeatureError(msg)
+                figures[figure] = self.slot[feature.name]
+        self.table(P_ORDER_FIGURES, [figures])
 
-def compile(feature_set: FeatureSet) -> Plan:  # noqa: A001 — the word of the field, used as features.plan.compile
-    """Compile a feature set; `FeatureError` says which feature, what was expected and what to do."""
-    return _Compiler(feature_set).compile()
+
+def compile(feature_set: FeatureSet, *, margin: float | None = None) -> Plan:  # noqa: A001 — the word of the field, used as features.plan.compile
+    """Compile a feature set; `FeatureError` says which feature, what was expected and what to do.
+
+    `margin` is the gross margin (a share of the amount) of customers whose orders say no cost, in the place of the declared one.
+    """
+    return _Compiler(feature_set, margin).compile()
 
 
 __all__ = ["BILL_WORDS", "Feature", "Plan", "PlanMeta", "compile"]

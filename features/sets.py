@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from keepline.features.churn import CHURN
+from keepline.features.clv import CLV
 from keepline.features.spec import FeatureError, FeatureSet
 
-FEATURE_SETS = {feature_set.name: feature_set for feature_set in (CHURN,)}
+FEATURE_SETS = {feature_set.name: feature_set for feature_set in (CHURN, CLV)}
 
 
 def feature_set(name: str) -> FeatureSet:

@@ -34,8 +34,10 @@ def _hash(text: str) -> int:
 class Customer:
     """A state and its kernel. Records are dicts as in JSON Lines, sound ones: types are not checked here."""
 
-    def __init__(self, feature_set: FeatureSet) -> None:
-        self.plan = plan.compile(feature_set)
+    def __init__(self, feature_set: FeatureSet, *, margin: float | None = None) -> None:
+        """`margin`: as `plan.compile`."""
+        self.margin = margin
+        self.plan = plan.compile(feature_set, margin=margin)
         self._bytes = np.zeros(self.plan.size, np.uint8)
         self._s32, self._s64, self._sf = self._bytes.view(np.int32), self._bytes.view(np.int64), self._bytes.view(np.float64)
         self._ri, self._rf, self._rn = np.zeros(NREG, np.int64), np.zeros(NREG), np.zeros(NREG, np.uint8)
@@ -85,7 +87,7 @@ class Customer:
         x = np.full(self.plan.n_features, np.nan)
         views = self._s32, self._s64, self._sf
         if not kernel.exists(self._s64, 0) or kernel.silent(self._s64, 0, at, self.plan.ints):
-            empty = Customer(self.plan.meta.feature_set)
+            empty = Customer(self.plan.meta.feature_set, margin=self.margin)
             kernel.init(empty._s32, empty._s64, 0, at, self.plan.ints)
             views = empty._s32, empty._s64, empty._sf
         kernel.read(*views, 0, at, self.plan.ints, self.plan.floats, x)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from keepline.features.layout import MAGIC, W_IDENTITY, W_NEXT_WAKE, Layout
+from keepline.features.layout import MAGIC, O_COUNT, O_DAYS, O_FIRST, O_LAST, W_IDENTITY, W_NEXT_WAKE, Layout
 from keepline.features.plan import PlanMeta
 from keepline.features.spec import DAY, FeatureError
 
@@ -18,6 +18,9 @@ ALL = -1
 IDENTITY = (1 << 48) - 1
 """Magic, feature set and version; the flags are above."""
 NO_RETENTION = 1 << 60
+MOST_ORDERS = 1 << 53
+"""So many a double counts exactly."""
+MOST_DAYS = NO_RETENTION // DAY
 
 
 class Rule(NamedTuple):
@@ -44,6 +47,10 @@ def layout_rules(layout: Layout) -> tuple[Rule, ...]:
     rules = [Rule(8 * (ring.head + 1), ALL, 0, ring.buckets - 1) for ring in layout.rings]
     if layout.ledger is not None:
         rules.append(Rule(8 * layout.bills, ALL, 0, layout.ledger.keep))
+    if layout.orders is not None:
+        at = layout.orders.word
+        rules += [Rule(8 * (at + count), ALL, 0, MOST_ORDERS) for count in (O_COUNT, O_DAYS)]
+        rules += [Rule(8 * (at + day), ALL, -MOST_DAYS, MOST_DAYS) for day in (O_FIRST, O_LAST)]
     return tuple(rules)
 
 

@@ -41,12 +41,20 @@ class OneOf:
 
 
 @dataclass(frozen=True, slots=True)
+class Sign:
+    """A predicate: the numeric field is below 0 (`negative`), or it is not."""
+
+    field: str
+    negative: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Measure:
     """What a window adds up: one per event (`value` is None) or a numeric field of it, where `where` holds."""
 
     event: str
     value: str | None = None
-    where: OneOf | None = None
+    where: OneOf | Sign | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +84,16 @@ class Trend:
     measure: Measure
     short: Window
     long: Window
+
+
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """One windowed sum over another of the same window; 0 when the lower one is 0."""
+
+    name: str
+    above: Measure
+    below: Measure
+    window: Window
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +157,36 @@ class Billing:
 
 
 @dataclass(frozen=True, slots=True)
+class Orders:
+    """All orders of a customer by UTC day, and the refunds: an event is a refund where `amount` is negative, else an order.
+
+    `cost` is a field that may be null. `margin` is the gross margin where no order says a cost, `period` the days that a rate counts
+    orders over, `cap` the most days since the last order.
+    """
+
+    event: str
+    amount: str
+    cost: str
+    margin: float
+    period: float
+    cap: float
+
+
+@dataclass(frozen=True, slots=True)
+class Buying:
+    """One figure of a customer's orders (`features.md`, "clv").
+
+    orders, revenue: number, and sum of all amounts with refunds. frequency: days with an order less one. recency, age: days from the first
+    order's day to the last one's, to now's. monetary_value: mean total of a day after the first. average: amount an order. rate: orders a
+    period. margin: (amount − cost) / amount of the orders that say a cost. since: days since the newest order, a fraction.
+    """
+
+    name: str
+    orders: Orders
+    figure: Literal["orders", "revenue", "frequency", "recency", "age", "monetary_value", "average", "rate", "margin", "since"]
+
+
+@dataclass(frozen=True, slots=True)
 class ContractFlag:
     """Mirror a boolean field of the newest event of a type into bit 0 of the state's flags."""
 
@@ -146,7 +194,7 @@ class ContractFlag:
     field: str
 
 
-Feature = Windowed | Rise | Trend | Since | Newest | NewestIs | Age | Billing
+Feature = Windowed | Rise | Trend | Ratio | Since | Newest | NewestIs | Age | Billing | Buying
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +203,8 @@ class FeatureSet:
 
     `id` and `state_version` are what the state's header carries; `retention` is the silence after which the state is
     dropped (None: never); `lateness` how far behind the newest accepted event a record may be and still count.
-    `version` changes with the row, `state_version` with the layout of the state (features/migration.py).
+    `version` changes with the row, `state_version` with the layout of the state (features/migration.py). `split_rings` gives measures
+    of one hop whose longest windows differ rings of their own, which takes fewer bytes where only some have a long window.
     """
 
     name: str
@@ -166,6 +215,7 @@ class FeatureSet:
     lateness: int
     contract: ContractFlag | None = None
     state_version: int = 1
+    split_rings: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -8,8 +8,7 @@ The policy at hand adds limits and names to the decisions that it made itself; o
 from __future__ import annotations
 
 import json
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from keepline.models.contact.rules import Level, Policy
 from keepline.models.contact.show import when
 from keepline.models.contact.told import explained
 from keepline.operators.spec import CHANNELS
+from keepline.operators.stats import SCORE_NAMES
 from keepline.schemas.errors import KeeplineError
 from keepline.schemas.packed import DECISIONS, INTERVENTIONS, SCORES
 from keepline.schemas.times import to_rfc3339
@@ -56,7 +56,8 @@ class Seen:
     """In the order in which they were made."""
     interventions: Mapping[str, Record] = field(default_factory=dict)
     """By intervention_id."""
-    score: Record | None = None
+    scores: tuple[Record, ...] = ()
+    """The newest of each, churn's first."""
     erased_at: int | None = None
     nothing_means: tuple[str, ...] = ()
     """What it can mean that the source knows nothing."""
@@ -64,20 +65,20 @@ class Seen:
     @property
     def known(self) -> bool:
         """Whether there is anything to tell."""
-        return bool(self.decisions or self.interventions or self.score)
+        return bool(self.decisions or self.interventions or self.scores)
 
 
 def from_redis(url: str, customer: str) -> Seen:
-    """The newest score, intervention and decision. ViewReadError where Redis cannot be asked."""
+    """The newest scores, intervention and decision. ViewReadError where Redis cannot be asked."""
     kept = customer_view.read(url, customer)
-    of = {each.channel: each.record for each in kept if not each.erased and (each.channel != SCORES or each.record["score"] == "churn")}
+    of = {each.channel: each.record for each in kept if not each.erased}
     made = of.get(INTERVENTIONS)
     return Seen(
         customer,
         f"Redis at {mask_url(url)}",
         (of[DECISIONS],) if DECISIONS in of else (),
         {str(made["intervention_id"]): made} if made else {},
-        of.get(SCORES),
+        tuple(each.record for each in kept if each.channel == SCORES and not each.erased),
         max((int(each.record["as_of"]) for each in kept if each.erased), default=None),
         NOT_IN_REDIS,
     )
@@ -89,7 +90,7 @@ def from_file(path: Path, customer: str, progress: Progress | None = None) -> Se
 
 
 def from_folder(folder: Path, customer: str, progress: Progress | None = None) -> Seen:
-    """All decisions, interventions and the last score that `keepline replay` wrote into a folder."""
+    """All decisions, interventions and the last scores that `keepline replay` wrote into a folder."""
     decisions, interventions, scores = (folder / f"{CHANNELS[channel]}.jsonl" for channel in (DECISIONS, INTERVENTIONS, SCORES))
     if not decisions.is_file():
         msg = f"{folder}: no {decisions.name} in it: expected a folder that `keepline replay retention --out` wrote"
@@ -97,9 +98,10 @@ def from_folder(folder: Path, customer: str, progress: Progress | None = None) -
     found = from_file(decisions, customer, progress)
     made = _lines(interventions, customer, "intervention_id", progress) if interventions.is_file() else ()
     scored = _lines(scores, customer, "score", progress) if scores.is_file() else ()
-    last = deque((each for each in scored if each["score"] == "churn"), maxlen=1)
+    last = {str(each["score"]): each for each in scored}
+    newest = tuple(last[name] for name in SCORE_NAMES if name in last)
     by_id = {str(each["intervention_id"]): each for each in made}
-    return Seen(customer, str(folder), found.decisions, by_id, last[0] if last else None, nothing_means=NOT_IN_FILES)
+    return Seen(customer, str(folder), found.decisions, by_id, newest, nothing_means=NOT_IN_FILES)
 
 
 def _lines(path: Path, customer: str, key: str, progress: Progress | None) -> Iterator[Record]:
@@ -138,7 +140,7 @@ def as_json(seen: Seen, policy: Policy) -> dict[str, Any]:
         "source": seen.source,
         "known": seen.known,
         "erased_at": seen.erased_at,
-        "score": seen.score,
+        "scores": list(seen.scores),
         "interventions": list(seen.interventions.values()),
         "decisions": decisions,
         "nothing_can_mean": [] if seen.known or seen.erased_at is not None else list(seen.nothing_means),
@@ -150,10 +152,10 @@ def as_text(seen: Seen, policy: Policy) -> str:
     if not seen.known:
         return _nothing(seen)
     lines = [f"{seen.customer_id}, by {seen.source}"]
-    if seen.score is not None:
-        lines += ["", _score(seen.score)]
+    if seen.scores:
+        lines += ["", *map(_score, seen.scores)]
     if not seen.decisions:
-        lines += ["", *_undecided(seen.score, policy)]
+        lines += ["", *_undecided(seen.scores, policy)]
     for decision in seen.decisions:
         lines += ["", *_decision(seen, decision, policy)]
     others = sorted({f"{each['policy']} version {each['policy_version']}" for each in seen.decisions if _theirs(each, policy) is None})
@@ -179,11 +181,13 @@ def _score(score: Record) -> str:
     return f"Score: {score['score']} {score['value']:.3f} ({score['band']}) as of {to_rfc3339(score['as_of'])}, by {by}: {weigh}"
 
 
-def _undecided(score: Record | None, policy: Policy) -> list[str]:
+def _undecided(scores: Iterable[Record], policy: Policy) -> list[str]:
     """Why there may be no decision: what each trigger waits for."""
     lines = [f"Nothing was decided: no trigger of {policy.name} version {policy.version} is known to have fired. They wait for:"]
+    known = {f"score:{each['score']}": each["value"] for each in scores}
     for trigger in policy.triggers:
-        is_ = f" (it is {score['value']:.3f})" if score and isinstance(trigger.when, Level) and trigger.when.source == "score:churn" else ""
+        value = known.get(trigger.when.source) if isinstance(trigger.when, Level) else None
+        is_ = f" (it is {value:.3f})" if value is not None else ""
         lines.append(f"  {trigger.name}: {when(trigger.when)}{is_}")
     return lines
 

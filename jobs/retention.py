@@ -22,8 +22,6 @@ from typing import Any
 from pyflink.common import Configuration
 from pyflink.datastream import DataStream, StreamExecutionEnvironment
 
-from keepline.features.plan import compile as compile_plan
-from keepline.features.sets import feature_set
 from keepline.jobs.execution import configuration, set_labels, submit
 from keepline.jobs.operator_spec import operator_spec
 from keepline.jobs.settings import RetentionSettings
@@ -33,6 +31,7 @@ from keepline.operators.budgets import budgets_spec
 from keepline.operators.code import sealed
 from keepline.operators.contacts import contacts_spec
 from keepline.operators.kafka_check import require_access, require_room
+from keepline.operators.parts import parts_of
 from keepline.operators.spec import CHANNELS, LARGEST_RECORD, OperatorSpec
 from keepline.schemas.catalog import output_schema
 from keepline.schemas.packed import CLAIMS, DECISIONS, INTERVENTIONS, SCORES, SIGNALS
@@ -98,9 +97,10 @@ class RetentionJob:
 
         sinks: list[Sink] = [to_kafka, to_redis] if settings.redis_url else [to_kafka]
         conf = configuration(settings)
-        set_labels(conf, f"{spec.manifest['model_id']}/{spec.manifest['version']}")
+        models = [each for each in (spec.manifest, spec.clv, spec.clv_regression) if each]
+        set_labels(conf, "_".join(f"{each['model_id']}/{each['version']}" for each in models))
         options = options or stream.OperatorOptions(bound_ms=spec.bound_ms, capacity=settings.resident_states)
-        stream.require_block(options.capacity, compile_plan(feature_set(spec.feature_set)).size)
+        stream.require_block(options.capacity, sum(part.size for part in parts_of(spec)))
         return cls(source, sinks, spec, options, name=settings.job_name, configuration=conf, parallelism=settings.parallelism)
 
     def build(self, env: StreamExecutionEnvironment) -> DataStream:

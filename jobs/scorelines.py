@@ -87,12 +87,15 @@ def _note(out: Any, used: int, numbers: Any, starts: Any, others: Any) -> Any:
         pos = _skip_text(buf, _skip_text(buf, pos, end), end)
         _, pos = get_long(buf, pos, end)
         _, pos = get_long(buf, pos, end)
+        given = load_u8(buf, pos) >> 1
         pos += 1
         for reason in range(REASONS):
-            pos = _skip_text(buf, pos, end)
-            numbers[n, 1 + 2 * reason] = load_f64(buf, pos)
-            numbers[n, 2 + 2 * reason] = load_f64(buf, pos + 8)
-            pos += 16
+            numbers[n, 1 + 2 * reason] = numbers[n, 2 + 2 * reason] = 0.0
+            if reason < given:
+                pos = _skip_text(buf, pos, end)
+                numbers[n, 1 + 2 * reason] = load_f64(buf, pos)
+                numbers[n, 2 + 2 * reason] = load_f64(buf, pos + 8)
+                pos += 16
         n += 1
         p = end
     return n, m
@@ -199,8 +202,13 @@ def _lines(out: Any, starts: Any, n: int, text: Any, pieces: Any, ends: Any, hex
         symbol, pos = get_long(buf, pos, end)
         p = _piece(line, p, parts, ends, _FIRST_ROLE + symbol)
         p = _piece(line, p, parts, ends, 9)
+        given = load_u8(buf, pos) >> 1
         pos += 1
         for reason in range(REASONS):
+            if reason >= given:  # its numbers stand in the text all the same
+                _, at = _number(line, p, numbers, at)
+                _, at = _number(line, p, numbers, at)
+                continue
             if reason > 0:
                 store_u8(line, p, _COMMA)
                 p += 1

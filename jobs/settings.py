@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from keepline.jobs import references
 from keepline.jobs.durations import parse_ms
@@ -35,7 +35,10 @@ NOT_SETTINGS = frozenset(
 )  # fmt: skip
 """Variables of this prefix that say where things are, or that are tools' own, not what a job does."""
 PRETRAINED = Path(__file__).resolve().parent.parent / "models" / "pretrained" / "churn" / "1"
+PRETRAINED_CLV = PRETRAINED.parents[1] / "clv" / "1"
 POLICY = PRETRAINED.parents[2] / "policies" / "retention.yaml"
+POLICIES = {("clv",): POLICY.with_name("clv.yaml"), ("churn", "clv"): POLICY.with_name("retention-clv.yaml")}
+"""The policy that is in force where none is given, by what is scored."""
 SECRET = re.compile(r"password|secret|sasl\.jaas\.config|token|credential|user\.info|\.key$|\.pem$", re.IGNORECASE)
 MASK = "******"
 PROPERTIES = ("kafka", "registry", "flink")
@@ -146,10 +149,19 @@ class RetentionSettings(JobSettings):
     redis_url: str = Field("redis://localhost:6379/0", description='the live view; "" for none')
     redis_ttl: Duration = Field(0, description="time to live of the view's keys; 0s for ever")
     job_name: str = Field("keepline-retention", description="names the job, its consumer group and its transactions")
-    model: Path = Field(PRETRAINED, description="folder or manifest.json of a trained model")
+    scores: Annotated[tuple[Literal["churn", "clv"], ...], BeforeValidator(_split)] = Field(
+        ("churn",), description="what is scored: churn, clv, or both, comma-separated"
+    )
+    model: Path = Field(PRETRAINED, description="folder or manifest.json of a trained churn model")
+    clv_model: Path = Field(PRETRAINED_CLV, description="folder or manifest.json of `keepline clv fit`")
+    clv_regression: Literal["none"] | Path = Field(
+        "none", description="folder or manifest.json of `keepline train clv`; none: no such score"
+    )
     emit: Literal["band", "delta", "every"] = Field("delta", description="when a score is put out")
     delta: float = Field(0.01, ge=0, allow_inf_nan=False, description="with --emit delta: the least change of a score")
-    policy: Literal["none"] | Path = Field(POLICY, description="the contact policy, a YAML file; none: scores only")
+    policy: Literal["none"] | Path = Field(
+        POLICY, description="the contact policy, a YAML file; none: scores only; else one for the scores"
+    )
     disorder: Duration = Field(3_600_000, description="how far events of one customer may be out of order")
     idle_after: Duration = Field(60_000, description="a partition silent this long follows the wall clock; 0s never")
     resident_states: int = Field(0, ge=0, description="customers' states kept in memory, a subtask; 0: as many as its memory has room for")
@@ -157,6 +169,15 @@ class RetentionSettings(JobSettings):
     writer_schemas: Annotated[tuple[Path, ...], BeforeValidator(_split)] = Field(
         (), description="Avro schemas (.avsc, or folders of them) of other producers, comma-separated"
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _policy_of_the_scores(cls, values: Any) -> Any:
+        if not isinstance(values, dict) or "policy" in values:
+            return values
+        scores = _split(values.get("scores", "churn"))
+        given = tuple(sorted(scores)) if isinstance(scores, list | tuple) and all(isinstance(each, str) for each in scores) else ()
+        return {**values, "policy": POLICIES.get(given, POLICY)}
 
     @field_validator("output_prefix")
     @classmethod
@@ -170,6 +191,14 @@ class RetentionSettings(JobSettings):
             msg = "expected 1 to 255 different topic names of letters, digits, dots, dashes or underscores"
             raise ValueError(msg)
         return value
+
+    @field_validator("scores")
+    @classmethod
+    def _in_order(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not value or len(set(value)) != len(value):
+            msg = "expected churn, clv, or both, each once, such as churn,clv"
+            raise ValueError(msg)
+        return tuple(sorted(value))
 
     @field_validator("resident_states")
     @classmethod

@@ -1,9 +1,10 @@
-"""The model manifest: a logistic model as JSON, all that the stream ever loads of a model (never a pickle).
+"""The model manifest: a linear model as JSON, all that the stream ever loads of a model (never a pickle).
 
     manifest.json → checks (numbers finite, sha256, shape, feature set) → `Model` → `tables()` → `models/scorer.py`
 
 The linear predictor is z = intercept + Σ coefficient_j · t_j(x_j) + Σ categories, with t = identity or log1p(max(x, 0)); all
-scaling is folded in. `sha256` is the hash of the canonical JSON (sorted keys, no spaces, UTF-8) without that field. It finds a changed or
+scaling is folded in. A logistic model's score is 1 / (1 + exp(-z)) (`Manifest`), that of a regression exp(z) or exp(z) - 1
+(`RegressionManifest`). `sha256` is the hash of the canonical JSON (sorted keys, no spaces, UTF-8) without that field. It finds a changed or
 damaged file; it is no signature.
 """
 
@@ -27,6 +28,10 @@ JOBLIB_FILE = "model.joblib"
 TRANSFORMS = ("identity", "log1p")
 """By the number that `Tables.kind` carries."""
 METRICS = ("accuracy", "precision", "recall", "f1", "roc_auc", "pr_auc", "log_loss")
+REGRESSION_METRICS = ("mae", "rmse", "spearman", "gini")
+REGRESSIONS = ("ridge", "gamma", "tweedie")
+"""The families of a `RegressionManifest`."""
+DECILES = 9
 QUANTILES = (0.0, 0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 1.0)
 RETRAIN = "Train the model again, or restore the manifest as `keepline train` wrote it."
 
@@ -133,6 +138,62 @@ class Manifest(_Part):
     sha256: str = ""
 
 
+class TargetData(_Part):
+    """What a regression was trained on."""
+
+    features_sha256: str
+    labels_sha256: str
+    rows: int
+    mean: float
+    """Mean of the target, in the currency of the labels."""
+    share_zero: float
+
+
+class RegressionManifest(_Part):
+    """The manifest of a regression of an amount: revenue in the `horizon_days` after the row.
+
+    The score is the expected amount: exp(z) with link "log", exp(z) - 1 with link "log1p", each at least 0 (`scorer.exponential`).
+    """
+
+    format: Literal[1] = 1
+    model_id: str = Field(min_length=1)
+    version: int = Field(ge=1)
+    family: Literal["ridge", "gamma", "tweedie"]
+    link: Literal["log", "log1p"]
+    power: float | None = Field(ge=1, le=2)
+    """Of the variance, mean^power, for gamma (2) and tweedie (between 1 and 2); None for ridge."""
+    alpha: float = Field(ge=0)
+    """Strength of the L2 penalty; 0: none."""
+    horizon_days: float = Field(gt=0)
+    feature_set: FeatureSetRef | None
+    note: str
+    columns: list[str]
+    terms: list[Term]
+    categories: list[Category]
+    intercept: float
+    """Of the raw scale; it carries the mean correction."""
+    mean_correction: float = Field(gt=0)
+    """The factor on exp(z), already in `intercept`, that makes the training predictions sum to the training targets."""
+    bands: tuple[float, float]
+    """In the currency: LOW < first ≤ MEDIUM < second ≤ HIGH."""
+    deciles: list[float] = Field(min_length=DECILES, max_length=DECILES)
+    """The 10th to 90th percentile of the training predictions."""
+    baseline: dict[str, Baseline]
+    metrics: dict[str, Spread]
+    data: TargetData
+    created: Created
+    joblib_sha256: str
+    sha256: str = ""
+
+    @property
+    def threshold(self) -> float:
+        """The amount from which a customer is of high value: the upper band."""
+        return self.bands[1]
+
+
+AnyManifest = Manifest | RegressionManifest
+
+
 class Tables(NamedTuple):
     """The model for the kernel, dense in the feature set's order (n entries each)."""
 
@@ -146,7 +207,7 @@ class Tables(NamedTuple):
 class Model:
     """A checked manifest. With a feature set it can be loaded by the job; without one it scores files only."""
 
-    def __init__(self, manifest: Manifest, feature_set: FeatureSetLike | None) -> None:
+    def __init__(self, manifest: AnyManifest, feature_set: FeatureSetLike | None) -> None:
         """Take a manifest that has passed the checks (`load`, `from_json`, `from_mapping`)."""
         self.manifest = manifest
         self.model_id = manifest.model_id
@@ -154,6 +215,10 @@ class Model:
         self.threshold = manifest.threshold
         self.bands = manifest.bands
         """(low, high): LOW < low ≤ MEDIUM < high ≤ HIGH."""
+        self.link: Literal["logit", "log", "log1p"] = manifest.link
+        """From z to the score: logit `scorer.score`; log, log1p `scorer.amount` with `less`."""
+        self.less = 1.0 if manifest.link == "log1p" else 0.0
+        """What is taken off exp(z)."""
         self._names = tuple(manifest.columns) if feature_set is None else feature_set.names
 
     @property
@@ -167,7 +232,7 @@ class Model:
         return math.inf if baseline is None or baseline.quantiles is None else baseline.quantiles["0.5"]
 
     def tables(self) -> Tables:
-        """Arrays for `scorer.score`; only for a model of numeric columns."""
+        """Arrays for `scorer.score` and `scorer.amount`; only for a model of numeric columns."""
         if self.manifest.categories:
             msg = f"Model {self.model_id!r} has text columns, which the stream does not score. Use `keepline predict`."
             raise ModelError(msg)
@@ -226,7 +291,8 @@ def from_mapping(raw: Any, feature_set: FeatureSetLike | None = None, *, where: 
         raise ModelError(msg)
     try:
         # From JSON text, since pydantic is strict about tuples in Python data.
-        manifest = Manifest.model_validate_json(json.dumps(raw), strict=True)
+        kind = RegressionManifest if raw.get("family") in REGRESSIONS else Manifest
+        manifest: AnyManifest = kind.model_validate_json(json.dumps(raw), strict=True)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
@@ -245,7 +311,7 @@ def checksum(raw: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def dump(manifest: Manifest) -> bytes:
+def dump(manifest: AnyManifest) -> bytes:
     """Return the manifest as the bytes of its file, `sha256` filled in."""
     raw = manifest.model_dump(mode="json")
     raw["sha256"] = checksum(raw)
@@ -265,22 +331,39 @@ def _numbers(value: Any, place: str) -> Iterator[tuple[str, float]]:
             yield from _numbers(item, f"{place}[{label}]")
 
 
-def _check_shape(manifest: Manifest, where: str) -> None:
+def _check_shape(manifest: AnyManifest, where: str) -> None:
     named = [*(term.name for term in manifest.terms), *(category.name for category in manifest.categories)]
     if sorted(named) != sorted(manifest.columns) or len(set(named)) != len(named):
         msg = f"{where}: terms and categories do not name each of the {len(manifest.columns)} columns once. {RETRAIN}"
         raise ModelError(msg)
     low, high = manifest.bands
-    if not 0 < low <= high < 1:
+    if isinstance(manifest, RegressionManifest):
+        _check_regression(manifest, where)
+    elif not 0 < low <= high < 1:
         msg = f"{where}: bands are [{low}, {high}], expected 0 < low ≤ high < 1. {RETRAIN}"
         raise ModelError(msg)
-    absent = [name for name in METRICS if name not in manifest.metrics]
+    expected = REGRESSION_METRICS if isinstance(manifest, RegressionManifest) else METRICS
+    absent = [name for name in expected if name not in manifest.metrics]
     if absent:
         msg = f"{where}: metrics lack {', '.join(absent)}. {RETRAIN}"
         raise ModelError(msg)
 
 
-def _check_feature_set(manifest: Manifest, feature_set: FeatureSetLike, where: str) -> None:
+def _check_regression(manifest: RegressionManifest, where: str) -> None:
+    low, high = manifest.bands
+    if not 0 <= low <= high:
+        msg = f"{where}: bands are [{low}, {high}], expected 0 ≤ low ≤ high. {RETRAIN}"
+        raise ModelError(msg)
+    if manifest.deciles != sorted(manifest.deciles) or manifest.deciles[0] < 0:
+        msg = f"{where}: deciles are {manifest.deciles}, expected {DECILES} amounts in rising order. {RETRAIN}"
+        raise ModelError(msg)
+    link = "log1p" if manifest.family == "ridge" else "log"
+    if manifest.link != link:
+        msg = f"{where}: link is {manifest.link!r}, expected {link!r} with family {manifest.family!r}. {RETRAIN}"
+        raise ModelError(msg)
+
+
+def _check_feature_set(manifest: AnyManifest, feature_set: FeatureSetLike, where: str) -> None:
     wanted = f"{feature_set.name} version {feature_set.version}"
     make = f"Make training rows with `keepline features {feature_set.name} …` of this release and train on them."
     if manifest.feature_set is None:

@@ -1,6 +1,6 @@
-"""The scikit-learn pipeline of a churn model, and its folding to raw features.
+"""The scikit-learn pipeline of a linear model, and its folding to raw features.
 
-    text cells → `Columns` (which are numeric, text, constant) → ColumnTransformer → LogisticRegression
+    text cells → `Columns` (which are numeric, text, constant) → ColumnTransformer → LogisticRegression, or a regression of models/clv
                                                                           └─ `fold` ─► terms, categories, intercept
 
 Numeric: the median for missing cells (and a 0/1 column that says so), log1p where the values are non-negative and strongly
@@ -115,7 +115,12 @@ def _check_levels(texts: pd.Series, cells: pd.Series, path: Path) -> None:
 
 
 def build(columns: Columns, seed: int) -> Pipeline:
-    """Build the unfitted pipeline."""
+    """Build the unfitted pipeline of a churn model."""
+    return with_model(columns, LogisticRegression(max_iter=10_000, random_state=seed))
+
+
+def with_model(columns: Columns, model: Any) -> Pipeline:
+    """Build an unfitted pipeline that ends in a linear model (or in a TransformedTargetRegressor around one)."""
 
     def numbers(*steps: tuple[str, Any]) -> Pipeline:
         return Pipeline([("missing", SimpleImputer(strategy="median")), *steps, ("scale", StandardScaler())])
@@ -128,7 +133,7 @@ def build(columns: Columns, seed: int) -> Pipeline:
         ("text", OneHotEncoder(handle_unknown="ignore"), list(columns.text)),
     ]
     transform = ColumnTransformer([part for part in parts if part[2]])
-    return Pipeline([("columns", transform), ("model", LogisticRegression(max_iter=10_000, random_state=seed))])
+    return Pipeline([("columns", transform), ("model", model)])
 
 
 def fold(pipeline: Pipeline, columns: Columns, rows: pd.DataFrame) -> tuple[list[Term], list[Category], float]:
@@ -136,9 +141,9 @@ def fold(pipeline: Pipeline, columns: Columns, rows: pd.DataFrame) -> tuple[list
 
     `rows` are the training rows, for the centers.
     """
-    transform, model = pipeline["columns"], pipeline["model"]
-    weights = dict(zip(transform.get_feature_names_out(), model.coef_[0].tolist(), strict=True))
-    intercept = float(model.intercept_[0])
+    transform, model = pipeline["columns"], getattr(pipeline["model"], "regressor_", pipeline["model"])
+    weights = dict(zip(transform.get_feature_names_out(), np.ravel(model.coef_).tolist(), strict=True))
+    intercept = float(np.ravel(model.intercept_)[0])
     terms: dict[str, Term] = {}
     for part, names in (("log", columns.logarithmic), ("linear", columns.linear)):
         for i, name in enumerate(names):

@@ -1,4 +1,4 @@
-"""Score a file of features with a trained model: `customer_id,probability`.
+"""Score a file of features with a trained model: `customer_id,probability`, or `customer_id,amount` with a regression.
 
 The fitted pipeline (model.joblib) is unpickled only after its hash equals the one in the checked manifest.
 """
@@ -16,7 +16,7 @@ from sklearn.pipeline import Pipeline
 
 from keepline.models import table
 from keepline.models.errors import ModelError, TrainingDataError
-from keepline.models.manifest import JOBLIB_FILE, MANIFEST_FILE, RETRAIN, Manifest, load
+from keepline.models.manifest import JOBLIB_FILE, MANIFEST_FILE, RETRAIN, AnyManifest, RegressionManifest, load
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,11 @@ def predict(model: Path, features: Path, out: Path) -> Predicted:
     pipeline = load_pipeline(model, manifest)
     cells = table.read(features)
     rows, notes = _typed(cells, manifest, features)
-    probability = pipeline.predict_proba(rows)[:, 1]
-    result = pd.DataFrame({table.ID: cells.index, "probability": probability})
+    if isinstance(manifest, RegressionManifest):
+        scores = {"amount": pipeline.predict(rows)}
+    else:
+        scores = {"probability": pipeline.predict_proba(rows)[:, 1]}
+    result = pd.DataFrame({table.ID: cells.index, **scores})
     out.parent.mkdir(parents=True, exist_ok=True)
     if out.suffix == ".parquet":
         result.to_parquet(out, index=False)
@@ -46,7 +49,7 @@ def predict(model: Path, features: Path, out: Path) -> Predicted:
     return Predicted(len(result), tuple(notes))
 
 
-def load_pipeline(model: Path, manifest: Manifest) -> Pipeline:
+def load_pipeline(model: Path, manifest: AnyManifest) -> Pipeline:
     """Unpickle the fitted pipeline of a model directory, after its bytes were found to be those the manifest names."""
     directory = model if model.is_dir() else model.parent
     file = directory / JOBLIB_FILE
@@ -64,7 +67,7 @@ def load_pipeline(model: Path, manifest: Manifest) -> Pipeline:
     return joblib.load(io.BytesIO(data))
 
 
-def _typed(cells: pd.DataFrame, manifest: Manifest, path: Path) -> tuple[pd.DataFrame, list[str]]:
+def _typed(cells: pd.DataFrame, manifest: AnyManifest, path: Path) -> tuple[pd.DataFrame, list[str]]:
     lacking = [name for name in manifest.columns if name not in cells.columns]
     if lacking:
         msg = (

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 from sklearn import metrics as skm
 
-from keepline.models.manifest import JOBLIB_FILE, MANIFEST_FILE, METRICS, Manifest, Spread
+from keepline.models.manifest import JOBLIB_FILE, MANIFEST_FILE, METRICS, AnyManifest, Manifest, Spread
 
 HALF = 0.5
 STRONGEST = 12
@@ -40,22 +40,8 @@ class Report:
         return {"true_negative": tn, "false_positive": fp, "false_negative": fn, "true_positive": tp}
 
     def strongest(self) -> list[tuple[str, str, float]]:
-        """(column, transform, effect): how much one standard deviation of the raw column moves the logit, largest first.
-
-        Effects of a log1p column are those between the quartiles of its training values.
-        """
-        found: list[tuple[str, str, float]] = []
-        for term in self.manifest.terms:
-            base = self.manifest.baseline[term.name]
-            if base.quantiles is None or base.std is None or term.coefficient == 0:
-                continue
-            low, high = base.quantiles["0.25"], base.quantiles["0.75"]
-            step = float(np.log1p(max(high, 0.0)) - np.log1p(max(low, 0.0))) if term.transform == "log1p" else base.std
-            found.append((term.name, term.transform, term.coefficient * step))
-        for category in self.manifest.categories:
-            values = category.coefficients.values()
-            found.append((category.name, "one-hot", max(values) - min(values)))
-        return sorted(found, key=lambda line: -abs(line[2]))
+        """What moves the logit, largest first: `strongest` of the manifest."""
+        return strongest(self.manifest)
 
     def as_json(self) -> dict[str, Any]:
         """All figures, for machines."""
@@ -77,6 +63,25 @@ class Report:
             "feature_set": manifest.feature_set.model_dump() if manifest.feature_set else None,
             "notes": list(self.notes),
         }
+
+
+def strongest(manifest: AnyManifest) -> list[tuple[str, str, float]]:
+    """(column, transform, effect): how much one standard deviation of the raw column moves z, largest first.
+
+    Effects of a log1p column are those between the quartiles of its training values.
+    """
+    found: list[tuple[str, str, float]] = []
+    for term in manifest.terms:
+        base = manifest.baseline[term.name]
+        if base.quantiles is None or base.std is None or term.coefficient == 0:
+            continue
+        low, high = base.quantiles["0.25"], base.quantiles["0.75"]
+        step = float(np.log1p(max(high, 0.0)) - np.log1p(max(low, 0.0))) if term.transform == "log1p" else base.std
+        found.append((term.name, term.transform, term.coefficient * step))
+    for category in manifest.categories:
+        values = category.coefficients.values()
+        found.append((category.name, "one-hot", max(values) - min(values)))
+    return sorted(found, key=lambda line: -abs(line[2]))
 
 
 def write(report: Report, out: Path) -> None:

@@ -1,8 +1,9 @@
-"""The logistic score of one row and its three reasons, compiled.
+"""The score of one row by a linear model, and its three reasons, compiled.
 
     x (float64[n], a feature row in the feature set's order)
       → contribution_j = coef_j · (t_j(x_j) - center_j)        t = identity or log1p(max(x, 0))
-      → p = 1 / (1 + exp(-(intercept + Σ contributions)))
+      → z = intercept + Σ contributions
+      → logistic (`score`): 1 / (1 + exp(-z));   log link (`amount`): exp(z) - less, with less 0, or 1 where the target was log1p
       → the three features with the largest |contribution|
 
 `Model.tables()` of `models/manifest.py` makes the tables: dense, one entry per feature of the set, coefficient 0 where the
@@ -30,6 +31,8 @@ _MANTISSA = 0x000FFFFFFFFFFFFF
 _TWO52_BITS = 0x4330000000000000
 """2^52 as bits: an integer below 2^52 or-ed into it is that integer plus 2^52, as a double."""
 _TWO52_AND_BIAS = 4503599627370496.0 + 1023.0
+MAX_Z = 690.0
+"""The log link's z is held to ±690, so that exp(z) is neither infinite nor 0: 3e-300 to 5e299."""
 _MAGNITUDE = 0x7FFFFFFFFFFFFF00
 """Bits of |c| without the last eight: those carry the place."""
 
@@ -69,11 +72,12 @@ def sigmoid(z: float) -> float:
     return p if z >= 0.0 else small * p
 
 
-@njit(error_model="numpy")
-def score(x: Any, kind: Any, coef: Any, center: Any, intercept: float, contrib: Any) -> float:
-    """Return the probability for row x; fill `contrib`.
+@njit(error_model="numpy", inline="always")
+def linear(x: Any, kind: Any, coef: Any, center: Any, intercept: float, contrib: Any) -> float:
+    """Return the linear predictor z of row x; fill `contrib`.
 
-    x, coef, center, contrib: float64[n], n ≤ 256, C-contiguous; kind: int32[n], 0 identity, 1 log1p.
+    x, coef, center, contrib: float64[n], n ≤ 256, C-contiguous; kind: int32[n], 0 identity, 1 log1p. Always inlined: a call would
+    count references to five arrays, which costs as much as the sum.
     """
     n = coef.shape[0]
     for j in range(n):
@@ -88,7 +92,31 @@ def score(x: Any, kind: Any, coef: Any, center: Any, intercept: float, contrib: 
         z3 += contrib[4 * quad + 3]
     for j in range(n & ~3, n):
         z0 += contrib[j]
-    return sigmoid(intercept + ((z0 + z1) + (z2 + z3)))
+    return intercept + ((z0 + z1) + (z2 + z3))
+
+
+@njit(error_model="numpy")
+def score(x: Any, kind: Any, coef: Any, center: Any, intercept: float, contrib: Any) -> float:
+    """Return the probability for row x; fill `contrib`. Arguments as for `linear`."""
+    return sigmoid(linear(x, kind, coef, center, intercept, contrib))
+
+
+@njit(error_model="numpy")
+def exponential(z: float, less: float) -> float:
+    """exp(z) - less, at least 0: never infinite and never NaN. z is held to ±`MAX_Z`; a z that is NaN counts as -`MAX_Z`.
+
+    `less` is 0 (a model of the amount) or 1 (a model of log1p of the amount).
+    """
+    z = z if z > -MAX_Z else -MAX_Z
+    z = z if z < MAX_Z else MAX_Z
+    value = math.expm1(z) if less != 0.0 else math.exp(z)
+    return value if value > 0.0 else 0.0
+
+
+@njit(error_model="numpy")
+def amount(x: Any, kind: Any, coef: Any, center: Any, intercept: float, less: float, contrib: Any) -> float:
+    """Return the amount that a log-link model expects for row x; fill `contrib` (parts of z). `less`: see `exponential`."""
+    return exponential(linear(x, kind, coef, center, intercept, contrib), less)
 
 
 @njit

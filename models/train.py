@@ -64,14 +64,14 @@ def train(features: Path, labels: Path, out: Path, options: Options | None = Non
         cells = cells.drop(columns=table.AT)
         notes.append(f"Column {table.AT} is the moment of the row, not a feature; it was left out.")
     rows, columns = pl.examine(cells, features, options.only)
-    notes += _notes(columns)
+    notes += notes_on(columns)
     y = label.to_numpy()
     at_half, at_threshold, outside = cross_validate(rows, y, columns, options)
     fitted = pl.build(columns, options.seed).fit(rows, y)
     if int(fitted["model"].n_iter_[0]) >= fitted["model"].max_iter:
         notes.append("The fit did not converge; columns may be almost collinear. Leave one of each such pair out.")
     terms, categories, intercept = pl.fold(fitted, columns, rows)
-    feature_set, note = _feature_set(columns)
+    feature_set, note = feature_set_of(columns)
     notes += [note] if note else []
 
     out.mkdir(parents=True, exist_ok=True)
@@ -96,7 +96,7 @@ def train(features: Path, labels: Path, out: Path, options: Options | None = Non
             rows=len(rows),
             base_rate=float(y.mean()),
         ),
-        created=mf.Created(command=_command(features, labels, options), versions=_versions()),
+        created=mf.Created(command=_command(features, labels, options), versions=versions()),
         joblib_sha256=table.file_sha256(out / mf.JOBLIB_FILE),
     )
     (out / mf.MANIFEST_FILE).write_bytes(mf.dump(manifest))
@@ -177,7 +177,8 @@ def _join(cells: pd.DataFrame, labels: pd.Series, features: Path, labels_path: P
     return label
 
 
-def _notes(columns: pl.Columns) -> list[str]:
+def notes_on(columns: pl.Columns) -> list[str]:
+    """What is to be said about how the columns enter the model."""
     notes = []
     if columns.constant:
         notes.append(f"The same for every customer, so without weight: {', '.join(columns.constant)}.")
@@ -188,7 +189,7 @@ def _notes(columns: pl.Columns) -> list[str]:
     return notes
 
 
-def _feature_set(columns: pl.Columns) -> tuple[mf.FeatureSetRef | None, str]:
+def feature_set_of(columns: pl.Columns) -> tuple[mf.FeatureSetRef | None, str]:
     """Return the feature set whose features the columns are, or None and why the job cannot load the model."""
     from keepline.features.sets import FEATURE_SETS
 
@@ -210,6 +211,7 @@ def _command(features: Path, labels: Path, options: Options) -> str:
     return " ".join([*parts, f"--seed {options.seed} --model-id {options.model_id} --version {options.version}"])
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """Python and the libraries that a fit depends on."""
     found: dict[str, Any] = {"numpy": np, "pandas": pd, "scipy": scipy, "scikit-learn": sklearn, "joblib": joblib}
     return {"python": platform.python_version()} | {name: module.__version__ for name, module in found.items()}

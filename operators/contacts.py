@@ -10,11 +10,11 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from keepline.features.sets import feature_set
 from keepline.models.contact import budget, carried, course, records, rest, stored
 from keepline.models.contact.records import Output
+from keepline.operators.parts import parts_of
 from keepline.operators.rare import NO_WAKE, RareKernel, Step
-from keepline.operators.signals import unpack
+from keepline.operators.signals import Told, unpack
 from keepline.operators.spec import OperatorSpec
 from keepline.schemas.packed import (
     CLAIMS,
@@ -43,10 +43,11 @@ COUNTED = (
 
 
 def contacts_spec(spec: OperatorSpec) -> bytes:
-    """What the operator is told: the policy, and of the model what signals leave out."""
-    model = spec.manifest
-    told = {"kind": "contacts", "policy": spec.policy, "features": spec.feature_set, "model": [model["model_id"], model["version"]]}
-    return json.dumps(told).encode()
+    """What the operator is told: the policy, and of the models what signals leave out."""
+    parts = [
+        {"names": part.names, "scores": [(score.name, score.model_id, score.version) for score in part.scores]} for part in parts_of(spec)
+    ]
+    return json.dumps({"kind": "contacts", "policy": spec.policy, "parts": parts}).encode()
 
 
 class Contacts(RareKernel):
@@ -55,12 +56,11 @@ class Contacts(RareKernel):
     def __init__(self, spec: Mapping[str, Any]) -> None:
         """PolicyError for a policy that cannot be read."""
         self.policy = carried.from_json(spec["policy"])
-        self._names = feature_set(spec["features"]).names
-        self._model: tuple[str, int] = (spec["model"][0], spec["model"][1])
+        self._parts = [Told(tuple(part["names"]), tuple(map(tuple, part["scores"]))) for part in spec["parts"]]
 
     def run(self, key: bytes, state: bytes | None, frame: Frame) -> Step:
         """One signal."""
-        signal = unpack(frame, self._names, *self._model)
+        signal = unpack(frame, self._parts)
         if state is not None and (slept := rest.asleep(state, signal, self.policy)) is not None:
             return Step(slept, changed=slept is not state)
         contact = stored.unpack(state) if state is not None else None

@@ -11,22 +11,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from keepline.features.migration import migrate
 from keepline.features.plan import P_RETENTION
-from keepline.features.plan import compile as compile_plan
-from keepline.features.sets import feature_set as load_feature_set
-from keepline.features.soundness import damage, state_rules
-from keepline.models import manifest
 from keepline.models.contact import carried
 from keepline.models.contact.rules import Policy
 from keepline.operators import context as k
 from keepline.operators import customer_kernel as ck
 from keepline.operators import layout as at
-from keepline.operators import stats
+from keepline.operators import states, stats
 from keepline.operators.code import code_hash
-from keepline.operators.frames import REASONS, template
+from keepline.operators.frames import SCORE_ROOM, template
+from keepline.operators.parts import TAIL_DAY, Part, parts_of
+from keepline.operators.signals import SCORE_BYTES, SIGNAL_ROOM
 from keepline.operators.spec import MAX_KEY, OperatorSpec
-from keepline.operators.watch import watch
+from keepline.operators.watch import Watch, watch, watched_events
 from keepline.schemas import packed
 from keepline.schemas.catalog import EVENT_TYPES, event_type
 from keepline.schemas.decode import registers
@@ -54,48 +51,77 @@ class CustomerKernel:
         `ask`: unknown schema ids are asked for at the spec's registry, if it names one, and `run` may then have to wait for it.
         """
         self.spec = spec
-        feature_set = load_feature_set(spec.feature_set)
-        self.model = manifest.from_mapping(spec.manifest, feature_set)
-        self.plan = compile_plan(feature_set)
-        self.names = self.plan.meta.names
-        self.state_size = self.plan.size
-        self.state_version = feature_set.state_version
-        self.state_rules = state_rules(self.plan.meta, spec.min_time_ms, spec.max_time_ms)
-        watched = watch(carried.from_json(spec.policy) if spec.policy else NOBODY, self.names)
-        tables = self.model.tables()
-        width = len(self.names)
-        row = (np.zeros(width), np.zeros(width), np.zeros(REASONS, np.int32))
+        self.parts = parts_of(spec)
+        self.names = tuple(name for part in self.parts for name in part.names)
+        self.state_size = sum(part.size for part in self.parts)
+        self.state_version = self.parts[0].feature_set.state_version
+        self.state_rules = states.rules(self.parts, spec.min_time_ms, spec.max_time_ms)
         self._regs = registers()
-        low, high = self.model.bands
-        floats = np.array([tables.intercept, low, high, spec.delta, watched.step])
         self.programs = Programs(currency=spec.currency)
         for schema in spec.writer_schemas:
             self.programs.add(schema, reader_of(schema))
         self.ids = _schema_ids(self.programs, spec) if ask and spec.registry_url else None
-        names = template(self.model.model_id, self.model.version, self.names)
+        self._contexts = np.zeros((len(self.parts), k.WORDS), np.int64)
+        self._address = self._contexts.ctypes.data
+        self._kept: dict[tuple[int, int], Any] = {}
+        policy = carried.from_json(spec.policy) if spec.policy else NOBODY
         control = np.array([kind.control for kind in EVENT_TYPES], np.uint8)
-        self._context = np.zeros(k.WORDS, np.int64)
-        self._address = self._context.ctypes.data
-        self._kept: dict[int, Any] = {}
         for word, array in (
-            (k.PROGRAMS, self.programs.image), (k.PLAN_INTS, self.plan.ints), (k.PLAN_FLOATS, self.plan.floats), (k.FLOATS, floats),
-            (k.NAMES, names.raw), (k.NAMES_AT, names.at), (k.CONTROL, control), *zip((k.RI, k.RF, k.RS, k.RN), self._regs, strict=True),
-            *zip((k.WATCH_SOURCE, k.WATCH_NUMBERS, k.WATCH_EVENTS), watched[:3], strict=True),
-            *zip((k.X, k.CONTRIB, k.TOP), row, strict=True), (k.KIND, tables.kind), (k.COEF, tables.coef), (k.CENTER, tables.center),
+            (k.PROGRAMS, self.programs.image), (k.CONTROL, control), (k.WATCH_EVENTS, watched_events(policy)),
+            *zip((k.RI, k.RF, k.RS, k.RN), self._regs, strict=True),
         ):  # fmt: skip
             self._point(word, array)
+        scores = sum(len(part.scores) for part in self.parts)
         for word, value in (
-            (k.STATE, self.state_size), (k.FEATURES, width), (k.RETENTION, int(self.plan.ints[P_RETENTION])),
-            (k.WATCHES, len(watched.source)), (k.ERASURE, event_type("Erasure").id), (k.AHEAD, spec.ahead_ms),
-            (k.MIN_TIME, spec.min_time_ms), (k.MAX_TIME, spec.max_time_ms),
+            (k.STATE, self.state_size), (k.ERASURE, event_type("Erasure").id), (k.AHEAD, spec.ahead_ms),
+            (k.MIN_TIME, spec.min_time_ms), (k.MAX_TIME, spec.max_time_ms), (k.SCORES, scores),
             (k.EMIT, ("band", "delta", "every").index(spec.emit)), (k.ASK, int(self.ids is not None)),
+            (k.ROOM, SIGNAL_ROOM + scores * (SCORE_ROOM + SCORE_BYTES) + 8 * len(self.names)),
         ):  # fmt: skip
-            self._context[word] = value
+            self._contexts[:, word] = value
+        at_byte = 0
+        for number, part in enumerate(self.parts):
+            last = number + 1 == len(self.parts)
+            self._contexts[number, k.NEXT] = 0 if last else self._contexts[number + 1].ctypes.data
+            self._contexts[number, k.AT] = at_byte
+            at_byte += part.size
+            self._part(number, part, watch(policy, part.names, part.scores))
 
-    def _point(self, word: int, array: Any) -> None:
-        """Puts an array's address into the context; the array lives as long as that."""
-        self._kept[word] = array
-        self._context[word] = array.ctypes.data
+    def _part(self, number: int, part: Part, watched: Watch) -> None:
+        """Fills what is a part's own in its context."""
+        width, scores = len(part.names), part.scores
+        rules = np.zeros((len(scores), k.RULE_WORDS))
+        names = [template(score.name, score.model_id, score.version, part.names) for score in scores]
+        for row, score in zip(rules, scores, strict=True):
+            row[[k.R_LOW, k.R_HIGH]] = score.bands
+            row[[k.R_DELTA, k.R_DELTA_SHARE]] = self.spec.delta, not score.probability
+        rules[:, [k.R_STEP, k.R_STEP_SHARE]] = watched.steps
+        # Where nothing but the set's own events and a new day moves a score, no other event calls for one.
+        own = np.array([not part.own or kind.name in part.own for kind in EVENT_TYPES] + [True] * (256 - len(EVENT_TYPES)), np.uint8)
+        self._kept[number, k.WORDS] = names
+        for word, array in (
+            (k.PLAN_INTS, part.plan.ints), (k.PLAN_FLOATS, part.plan.floats), (k.X, np.zeros(width)),
+            (k.CONTRIB, np.zeros((len(scores), width))), (k.TOP, np.zeros((len(scores), 3), np.int32)),
+            (k.KIND, part.kind), (k.COEF, part.coef), (k.CENTER, part.center), (k.FLOATS, part.floats), (k.TABLE, part.table),
+            (k.VALUES, np.zeros(len(scores))), (k.RULES, rules), (k.PLACES, part.places()), (k.OWN, own),
+            (k.NAMES, np.array([[each.raw.ctypes.data, each.at.ctypes.data] for each in names], np.int64)),
+            (k.WATCH_SOURCE, watched.source), (k.WATCH_NUMBERS, watched.numbers),
+        ):  # fmt: skip
+            self._point(word, array, number)
+        for word, value in (
+            (k.TAIL, part.tail), (k.FAMILY, part.family), (k.N_SCORES, len(scores)), (k.FEATURES, width),
+            (k.RETENTION, int(part.plan.ints[P_RETENTION])), (k.WATCHES, len(watched.source)), (k.BAND_BIAS, int(part.tail > 0)),
+            (k.DAY_AT, part.plan.size + TAIL_DAY if part.own else -1), (k.REGRESSION, int(part.regression)),
+        ):  # fmt: skip
+            self._contexts[number, word] = value
+
+    def _point(self, word: int, array: Any, part: int = -1) -> None:
+        """Puts an array's address into the context of a part, or of all; the array lives as long as that."""
+        self._kept[part, word] = array
+        if part < 0:
+            self._contexts[:, word] = array.ctypes.data
+        else:
+            self._contexts[part, word] = array.ctypes.data
 
     def bind(self, block: Bytes, io: Bytes, entries: int, out_bytes: int, event_bytes: int) -> None:
         """Maps the states (`block`, a multiple of the state size) and the io buffer, and compiles the kernel for them."""
@@ -122,7 +148,7 @@ class CustomerKernel:
             (k.OUT, self.out), (k.EVENTS, self.events), (k.REJECTS, self._rejects),
         ):  # fmt: skip
             self._point(word, array)
-        self._context[k.OUT_SIZE] = out_bytes
+        self._contexts[:, k.OUT_SIZE] = out_bytes
         self.rebind(block)
         self.run(0, 0, 0)
 
@@ -132,14 +158,11 @@ class CustomerKernel:
 
     def describe(self) -> bytes:
         """What is counted, for the shell to export."""
-        return stats.describe(self.model.model_id, self.model.version, code_hash())
+        return stats.describe(((score.name, score.model_id, score.version) for part in self.parts for score in part.scores), code_hash())
 
     def migrate(self, state: bytes) -> bytes:
-        """A stored state of another version as one of this."""
-        current = migrate(state, self.plan.meta.feature_set)
-        if any(current):
-            damage(current, self.state_rules, self.plan.meta.feature_set.name)
-        return current
+        """A stored state of another version, or of other parts, as one of this."""
+        return states.migrated(state, self.parts, self.spec.min_time_ms, self.spec.max_time_ms)
 
     def run(self, n: int, watermark: int, wall: int) -> int:
         """Runs entries hdr[FIRST]…n−1; returns how many were consumed. Frames, timers and counters stand in `hdr`.
@@ -222,7 +245,7 @@ class CustomerKernel:
         return message(
             status, etype, field, record.value,
             key=record.key, bounds=(spec.min_time_ms, spec.max_time_ms), ahead_ms=spec.ahead_ms,
-            value_length=record.value_length, image=self._kept[k.PROGRAMS], programs=self.programs, unknown=self._why(record.value),
+            value_length=record.value_length, image=self._kept[-1, k.PROGRAMS], programs=self.programs, unknown=self._why(record.value),
         )  # fmt: skip
 
     def _why(self, value: bytes) -> str:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from keepline.operators.stats import SCORE_NAMES
 from keepline.schemas.catalog import output_fingerprint
 from keepline.schemas.framing import pack
 from keepline.schemas.jit import njit
@@ -20,7 +21,6 @@ from keepline.schemas.packed import OUT_HEADER, SCORES, out_header
 SCORE_ROOM = 2048
 """An upper bound of a score frame's bytes apart from the event id, which is unbounded."""
 REASONS = 3
-KEY_SUFFIX = b"|churn|CHAMPION"
 
 U8 = npt.NDArray[np.uint8]
 I32 = npt.NDArray[np.int32]
@@ -53,12 +53,12 @@ def avro_string(text: str) -> bytes:
     return avro_long(len(raw)) + raw
 
 
-def template(model_id: str, model_version: int, features: tuple[str, ...]) -> Template:
-    """The constant parts of the scores of one model."""
+def template(score: str, model_id: str, model_version: int, features: tuple[str, ...]) -> Template:
+    """The constant parts of one score's records, by one model."""
     parts = [
         pack(b"", output_fingerprint("Score")),
-        KEY_SUFFIX,
-        avro_long(0),
+        f"|{score}|CHAMPION".encode(),
+        avro_long(SCORE_NAMES.index(score)),
         avro_string(model_id) + avro_long(model_version) + avro_long(0),
         *(avro_string(name) for name in features),
     ]
@@ -84,7 +84,7 @@ def put_score(
     """Writes one score frame at `out[start:]` and returns the position behind it. `out`, `raw`, `at` and `buf` are addresses.
 
     `buf[id_pos:…]` is the customer id, `buf[ev_pos:…]` the event id (length 0 for a tick); `x` and `contrib` are the
-    row and its contributions per feature, `top` the indices of the three largest.
+    row and its contributions per feature, `top` the indices of the three largest; -1 where there are fewer.
     """
     p = start + OUT_HEADER
     copy_bytes(out, p, buf, id_pos, id_len)
@@ -99,9 +99,13 @@ def put_score(
     p = put_long(out, p, as_of)
     p = put_bytes(out, p, buf, ev_pos, ev_len)
     p = put_part(out, p, raw, at, 3)
-    store_u8(out, p, 2 * REASONS)
-    p += 1
-    for rank in range(REASONS):
+    reasons = 0
+    while reasons < REASONS and top[reasons] >= 0:
+        reasons += 1
+    if reasons > 0:
+        store_u8(out, p, 2 * reasons)
+        p += 1
+    for rank in range(reasons):
         f = top[rank]
         p = put_part(out, p, raw, at, 4 + f)
         store_f64(out, p, x[f])

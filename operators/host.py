@@ -116,8 +116,7 @@ class HostOperator:
         yield from self._run()
         self._watermark = watermark
         kernel, first = self.kernel, 0
-        states = self._states()
-        due = np.flatnonzero((states[:, 0] != 0) & (states[:, W_NEXT_WAKE] <= watermark))
+        due = np.flatnonzero(self._exist(W_NEXT_WAKE, watermark))
         while first < len(due):
             first, self._n = fill_ticks(due, first, *self._slots.keys(), kernel.events, kernel.slots, kernel.offs, kernel.lens)
             yield from self._run()
@@ -130,11 +129,20 @@ class HostOperator:
     def _states(self) -> NDArray[np.int64]:
         return self._block.view(np.int64).reshape(-1, self._size // 8)[: len(self._slots)]
 
+    def _exist(self, word: int = 0, most: int | None = None) -> NDArray[np.bool_]:
+        """Which slots have a state; with `most`, only one of which a part has no more than that in a word."""
+        rows, found, at_word = self._states(), np.zeros(len(self._slots), np.bool_), 0
+        for part in self.kernel.parts:
+            own = rows[:, at_word : at_word + part.size // 8]
+            found |= (own[:, 0] != 0) & (True if most is None else own[:, word] <= most)
+            at_word += part.size // 8
+        return found
+
     def customers(self) -> int:
         """How many customers have a state."""
-        return int(np.count_nonzero(self._states()[:, 0]))
+        return int(np.count_nonzero(self._exist()))
 
     def states(self) -> dict[bytes, bytes]:
         """The state bytes of every customer that has any."""
         rows = self._states()
-        return {self._slots.key(slot): rows[slot].tobytes() for slot in np.flatnonzero(rows[:, 0]).tolist()}
+        return {self._slots.key(slot): rows[slot].tobytes() for slot in np.flatnonzero(self._exist()).tolist()}

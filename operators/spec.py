@@ -33,8 +33,12 @@ LARGEST_RECORD = MAX_VALUE + 2 * MAX_KEY + 8192
 class OperatorSpec:
     """One operator's work. Times in milliseconds."""
 
-    manifest: dict[str, Any]
-    """The model manifest, whole: its checksum is checked again where it is loaded."""
+    manifest: dict[str, Any] = field(default_factory=dict)
+    """The churn model's manifest, whole: its checksum is checked again where it is loaded."""
+    clv: dict[str, Any] = field(default_factory=dict)
+    """The manifest of the closed forms of lifetime value, where `clv` is among the feature sets."""
+    clv_regression: dict[str, Any] = field(default_factory=dict)
+    """The manifest of a regression of lifetime value; empty: none."""
     topics: tuple[str, ...] = ("telemetry",)
     """Input topics, by the index that travels in a packed record (named in dead letters)."""
     emit: Emit = "delta"
@@ -50,7 +54,8 @@ class OperatorSpec:
     max_time_ms: int = MAX_TIME_MS
     currency: str = ""
     """The configured currency; "" in an event means this one, and any other is refused."""
-    feature_set: str = field(default="churn")
+    feature_sets: tuple[str, ...] = ("churn",)
+    """What is computed and scored, in the order churn, clv."""
     writer_schemas: tuple[dict[str, Any], ...] = ()
     """Avro schemas of other producers, whose records are read as ours."""
     registry_url: str = ""
@@ -69,5 +74,6 @@ class OperatorSpec:
         """The spec of `dumps`."""
         raw = json.loads(data)
         raw["topics"] = tuple(raw["topics"])
+        raw["feature_sets"] = tuple(raw.get("feature_sets", ("churn",)))
         raw["writer_schemas"] = tuple(raw["writer_schemas"])
         return OperatorSpec(**raw)

@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterable
 from typing import Any
 
 from keepline.operators import layout as at
+from keepline.schemas.catalog import output_schema
 from keepline.schemas.jit import njit
 from keepline.schemas.mem import load_i64, store_i64
 from keepline.schemas.status import Reason
@@ -23,12 +25,12 @@ ACCEPTED, DUPLICATES, LATE_EVENTS, CONTROL, TICKS, FORGOTTEN, SIGNALS, ERASED = 
 DEAD_LETTERS = 8
 """Plus the reason's number (schemas/status.py), 1 to 15."""
 EMITTED = 24
-"""Plus the band's number."""
-SCORED = 32
-"""Plus the bucket's number: every score, also those that are not put out."""
+"""Plus three times the score's number, plus the band's (both as in schemas/outputs/Score.avsc)."""
+SCORED = 40
+"""Plus the bucket's number: every churn score, also those that are not put out."""
 SCORE_BUCKETS = 20
 SCORE_SUM = SCORED + SCORE_BUCKETS
-"""Sum of all scores, in millionths."""
+"""Sum of all churn scores, in millionths."""
 SCORE_UNIT = 1_000_000
 
 COUNTERS = (
@@ -42,26 +44,42 @@ COUNTERS = (
     ("customers_erased_total", ERASED),
 )
 BANDS = ("LOW", "MEDIUM", "HIGH")
+SCORE_NAMES: tuple[str, ...] = next(
+    tuple(field["type"]["symbols"]) for field in output_schema("Score")["fields"] if field["name"] == "score"
+)
 """As in schemas/outputs/Score.avsc."""
 DEAD_REASONS = tuple(reason for reason in Reason if Reason.OK < reason < Reason.DUPLICATE)
 
 
-def describe(model_id: str, model_version: int, code: str) -> bytes:
-    """The metrics as JSON: kind, name, `at` (a word of the io buffer), labels; a histogram's words hold the count of each bucket."""
+def describe(scores: Iterable[tuple[str, str, int]], code: str) -> bytes:
+    """The metrics as JSON: kind, name, `at` (a word of the io buffer), labels; a histogram's words hold the count of each bucket.
+
+    `scores`: name, model id and model version of each.
+    """
+    scores = list(scores)
     lines: list[dict[str, Any]] = [{"kind": "counter", "name": name, "at": at.STATS + word} for name, word in COUNTERS]
     lines += [
         {"kind": "counter", "name": "dead_letters_total", "at": at.STATS + DEAD_LETTERS + reason, "labels": {"reason": reason.name}}
         for reason in DEAD_REASONS
     ]
     lines += [
-        {"kind": "counter", "name": "scores_emitted_total", "at": at.STATS + EMITTED + number, "labels": {"band": band}}
+        {
+            "kind": "counter",
+            "name": "scores_emitted_total",
+            "at": at.STATS + EMITTED + 3 * SCORE_NAMES.index(name) + number,
+            "labels": {"score": name, "band": band},
+        }
+        for name, _, _ in scores
         for number, band in enumerate(BANDS)
     ]
     bounds = [round((bucket + 1) / SCORE_BUCKETS, 2) for bucket in range(SCORE_BUCKETS)]
     lines += [
         {"kind": "histogram", "name": "score", "at": at.STATS + SCORED, "bounds": bounds, "sum": at.STATS + SCORE_SUM, "unit": SCORE_UNIT},
         {"kind": "gauge", "name": "waiting_for_registry", "at": at.WAITING},
-        {"kind": "info", "name": "model_info", "labels": {"model_id": model_id, "version": str(model_version), "code": code}},
+    ]
+    lines += [
+        {"kind": "info", "name": "model_info", "labels": {"model_id": model_id, "version": version, "code": code}}
+        for model_id, version in dict.fromkeys((model_id, str(version)) for _, model_id, version in scores)
     ]
     return json.dumps(lines).encode()
 

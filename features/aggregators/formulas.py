@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from keepline.features.aggregators.windows import finite
-from keepline.features.plan import P_N_RISE, P_N_TREND, P_RISE, P_TREND
+from keepline.features.plan import P_N_QUOTIENT, P_N_RISE, P_QUOTIENT, P_RISE
 from keepline.features.words import get, get_float, put_float
 from keepline.schemas.jit import njit
 
 
 @njit(error_model="numpy")
 def read(ints: int, floats: int, x: int) -> None:
-    """Rises, then trends. A trend divides the sums first: their quotient cannot overflow, whatever their size."""
+    """Rises, then quotients. A quotient divides first: a trend's parts lie in its whole, so that cannot overflow, whatever their size."""
     for op in range(get(ints, P_RISE), get(ints, P_RISE) + 3 * get(ints, P_N_RISE), 3):
         short, double = get_float(x, get(ints, op + 1)), get_float(x, get(ints, op + 2))
         put_float(x, get(ints, op), finite(short - (double - short)))
-    for op in range(get(ints, P_TREND), get(ints, P_TREND) + 4 * get(ints, P_N_TREND), 4):
-        short, long = get_float(x, get(ints, op + 1)), get_float(x, get(ints, op + 2))
-        put_float(x, get(ints, op), 1.0 if long == 0.0 else short / long * get_float(floats, get(ints, op + 3)))
+    for op in range(get(ints, P_QUOTIENT), get(ints, P_QUOTIENT) + 4 * get(ints, P_N_QUOTIENT), 4):
+        above, below = get_float(x, get(ints, op + 1)), get_float(x, get(ints, op + 2))
+        constants = get(ints, op + 3)
+        value = get_float(floats, constants + 1) if below == 0.0 else finite(above / below * get_float(floats, constants))
+        put_float(x, get(ints, op), value)

@@ -10,7 +10,7 @@ Floors are towards -∞: heads are kept as start times, aligned when the first e
 saturate at the largest finite double instead of becoming infinite.
 
 Rows: ring — plan.R_…; column — float?, byte offset in a bucket, place and number of (closed buckets, cache word);
-event — predicate register, mask, value register, column; read — slot of the row, cache word, byte offset, closed buckets.
+event — predicate, mask, value register, column (`plan.predicate`); read — slot of the row, cache word, byte offset, closed buckets.
 """
 
 from __future__ import annotations
@@ -119,6 +119,14 @@ def advance(state: int, t: int, ints: int, row: int) -> None:
         refresh(state, ints, row, head, column)
 
 
+@njit
+def _holds(register: int, mask: int, ri: int, rf: int) -> bool:
+    """Whether a predicate holds: an enum's symbol is in the mask; or, of a number, below 0 is what the mask (1 or 0) wants."""
+    if register >= 0:
+        return (mask >> get(ri, register)) & 1 == 1
+    return (get_float(rf, -2 - register) < 0.0) == (mask == 1)
+
+
 @njit(error_model="numpy")
 def add(state: int, event: int, t: int, ri: int, rf: int, ints: int) -> None:
     """Take one accepted event of type id `event`; every ring's head moves, whether or not the ring measures the type."""
@@ -143,7 +151,7 @@ def add(state: int, event: int, t: int, ri: int, rf: int, ints: int) -> None:
         bucket = get(ints, row + R_BASE) + slot * get(ints, row + R_BYTES)
         for op in range(first, first + 4 * get(ints, ops + 1), 4):
             register = get(ints, op)
-            if register >= 0 and not (get(ints, op + 1) >> get(ri, register)) & 1:
+            if register != -1 and not _holds(register, get(ints, op + 1), ri, rf):
                 continue
             column = get(ints, op + 3)
             place = bucket + get(ints, column + 1)

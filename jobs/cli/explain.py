@@ -31,19 +31,16 @@ def explain(
     """
     import json
 
-    from keepline.features.sets import feature_set
     from keepline.jobs import explain as work
-    from keepline.jobs import settings
+    from keepline.jobs import job_models, settings
     from keepline.jobs.cli.progress import counted
     from keepline.models.contact.document import load as load_policy
-    from keepline.models.contact.names import names_of
-    from keepline.models.manifest import load as load_model
 
     if sum(each is not None for each in (redis_url, replayed, decisions)) > 1:
         message = "--redis-url, --replayed and --decisions: expected one of them"
         raise typer.BadParameter(message)
     job = settings.load({"redis_url": redis_url, "policy": policy, "model": model}, config=config)
-    rules = load_policy(job.policy, names_of(load_model(job.model, feature_set("churn"))))
+    rules = load_policy(job.policy, job_models.load(job).names)
     with counted("reading decisions", quiet=as_json) as progress:
         if replayed is not None:
             seen = work.from_folder(replayed, customer, progress)

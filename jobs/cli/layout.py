@@ -20,7 +20,7 @@ def layout(
     Example: keepline features layout churn
     """
     from keepline.features import layouts
-    from keepline.features.layout import SECTIONS, lay_out
+    from keepline.features.layout import ORDER_WORDS, SECTIONS, lay_out
     from keepline.features.sets import feature_set
 
     wanted = feature_set(name)
@@ -42,6 +42,9 @@ def layout(
             table.add_row("ring", str(ring.buckets * ring.bucket_bytes), measures)
         for record in laid.records:
             table.add_row("newest event", str(8 + 8 * len(record.fields)), f"{record.event}: time {' '.join(record.fields)}".rstrip())
+        if laid.orders:
+            days = f"counts, sums, {64 * laid.orders.bits} days"
+            table.add_row("orders", str(8 * (ORDER_WORDS + laid.orders.bits)), f"{laid.orders.event}: {days}")
         if laid.ledger:
             table.add_row("ledger", str(8 + 40 * laid.ledger.keep), f"{laid.ledger.keep} bills")
         Console().print(table)

@@ -9,6 +9,8 @@ from typing import Annotated
 import typer
 
 from keepline.jobs.cli import (
+    clv,
+    clv_labels,
     conf,
     demo,
     doctor,
@@ -79,7 +81,13 @@ _add(app, "stop", stop.stop, "Stop a job with a savepoint.")
 _restore = _group("restore", "Start a job from a savepoint, with new settings or code: keepline restore retention --help")
 _add(_restore, "retention", submit.restore_retention, "The retention job, from where it was.")
 _add(_restore, "ingest", submit.restore_ingest, "The ingest job, from where it was.")
-_add(_group("train", "Train a model: keepline train churn --help"), "churn", train.train, "Train and validate a churn model.")
+_train = _group("train", "Train a model: keepline train churn --help")
+_add(_train, "churn", train.train, "Train and validate a churn model.")
+_add(_train, "clv", train.clv, "Train and validate a regression of customer lifetime value.")
+_clv = _group("clv", "Customer lifetime value from purchases: keepline clv fit --help")
+_add(_clv, "fit", clv.fit, "Fit BG/NBD and Gamma-Gamma to purchases.")
+_add(_clv, "report", clv.report, "What a model expected and what came, as one HTML page.")
+_add(_clv, "labels", clv_labels.labels, "What customers spent in a horizon, as labels to train on.")
 _add(app, "predict", predict.predict, "Score a file of features with a trained model.")
 _mapping = _group("mapping", "The file that maps foreign records: keepline mapping check --help")
 _add(_mapping, "check", mapping.check, "Everything that is wrong with a mapping file.")
@@ -102,6 +110,7 @@ _add(app, "uplift", uplift.uplift, "What the contacts changed, against the contr
 _add(_group("schemas", "Topics and records: keepline schemas export --help"), "export", schemas.export, "Write AsyncAPI and JSON Schemas.")
 _features = _group("features", "Training rows from event files, and what a state holds: keepline features churn --help")
 _add(_features, "churn", features.churn, "The churn features of customers at given moments.")
+_add(_features, "clv", features.clv, "The customer lifetime value features of customers at given moments.")
 _add(_features, "layout", layout.layout, "Where a feature set's numbers lie in the state.")
 _add(
     _group("replay", "Run a job over files, without Flink or Kafka: keepline replay retention --help"),

@@ -11,7 +11,7 @@ import typer
 def predict(
     model: Annotated[Path, typer.Option(help="Folder that `keepline train` wrote.")],
     features: Annotated[Path, typer.Option(help="customer_id and the model's columns (.csv, .csv.gz, .parquet).")],
-    out: Annotated[Path, typer.Option(help="customer_id,probability: .csv or .parquet.")],
+    out: Annotated[Path, typer.Option(help="customer_id and probability, or amount of a regression: .csv or .parquet.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
     """Score every row of a file; the model's columns are needed, others are ignored.

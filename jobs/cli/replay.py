@@ -13,7 +13,10 @@ def retention(
         list[Path], typer.Option(help="Event file or folder (JSON Lines, CSV, each also .gz, Avro, Parquet); may be repeated.")
     ],
     out: Annotated[Path, typer.Option(help="Folder for scores.jsonl, interventions.jsonl, …")],
-    model: Annotated[Path | None, typer.Option(help="Folder or manifest of a model. [default: the committed one]")] = None,
+    scores: Annotated[str | None, typer.Option(help="What is scored: churn, clv, or churn,clv. [default: churn]")] = None,
+    model: Annotated[Path | None, typer.Option(help="Folder or manifest of a churn model. [default: the committed one]")] = None,
+    clv_model: Annotated[Path | None, typer.Option(help="Folder or manifest of `keepline clv fit`. [default: the committed one]")] = None,
+    clv_regression: Annotated[str | None, typer.Option(help="Folder or manifest of `keepline train clv`, or none. [default: none]")] = None,
     emit: Annotated[str | None, typer.Option(help="When a score is put out: band, delta or every. [default: delta]")] = None,
     delta: Annotated[float | None, typer.Option(help="With --emit delta: the least change. [default: 0.01]")] = None,
     policy: Annotated[str | None, typer.Option(help="Contact policy, a YAML file; none: scores only. [default: the committed one]")] = None,
@@ -31,7 +34,8 @@ def retention(
     from keepline.jobs import replay, settings
     from keepline.jobs.cli.progress import bar
 
-    flags = {"model": model, "emit": emit, "delta": delta, "policy": policy, "disorder": disorder, "currency": currency}
+    models = {"scores": scores, "model": model, "clv_model": clv_model, "clv_regression": clv_regression}
+    flags = {**models, "emit": emit, "delta": delta, "policy": policy, "disorder": disorder, "currency": currency}
     wanted = settings.load(flags, config=config)
     with bar("replaying", events, quiet=as_json) as progress:
         summary = replay.retention(wanted, events, out, wall_clock, type_name, progress)

@@ -173,7 +173,7 @@ class Customer:
                 msg = f"the outcome {outcome} of nothing: {self.customer_id} has had no intervention; name one with of="
                 raise JourneyError(msg)
             of = mine[-1]
-        known = of if isinstance(of, str) else of.get("intervention_id") or of["decision_id"]
+        known = of if isinstance(of, str) else _name(of)
         return self.event("Outcome", intervention_id=known, outcome=outcome, **fields)
 
     def erases(self, request_id: str = "", *, at: When | None = None) -> Self:
@@ -231,3 +231,8 @@ class Customer:
                 what = f"there is no event {name!r}" if event not in names else f"a {event} has no field {name!r}"
                 msg = f"{what}: expected one of {', '.join(known)}{f'; did you mean {near[0]}?' if near else ''}"
                 raise JourneyError(msg)
+
+
+def _name(of: Mapping[str, Any]) -> str:
+    """What an Outcome calls an intervention, or a decision of the control group, which led to none."""
+    return str(of["decision_id"] if of.get("arm") == "CONTROL" else of["intervention_id"])

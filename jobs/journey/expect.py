@@ -150,7 +150,7 @@ class Expect:
             names = list(outcomes)
             wanted.append(Wanted("outcomes", _listed(names), lambda r: _outcomes(r) == names, lambda r: _listed(_outcomes(r))))
         if of is not None:
-            name = "intervention_id" if of.get("intervention_id") else "decision_id"
+            name = "intervention_id" if of.get("intervention_id") and of.get("arm") != "CONTROL" else "decision_id"
             wanted.append(Wanted("of", brief(of[name]), lambda r: r[name] == of[name], lambda r: brief(str(r[name]))))
         return self._one("a labelled outcome", "outcome", wanted, None)
 

@@ -15,6 +15,7 @@ from keepline.models.contact.rules import (
     Cap,
     Condition,
     Escalation,
+    Fall,
     Happens,
     Holdout,
     Level,
@@ -23,11 +24,12 @@ from keepline.models.contact.rules import (
     QuietHours,
     Rise,
     Trigger,
+    When,
 )
 from keepline.models.contact.values import PolicyError
 
 T = TypeVar("T")
-_WHEN: dict[str, type[Level | Rise | Happens]] = {"level": Level, "rise": Rise, "happens": Happens}
+_WHEN: dict[str, type[When]] = {"level": Level, "rise": Rise, "fall": Fall, "happens": Happens}
 """A trigger's condition names its class."""
 
 
@@ -72,10 +74,15 @@ def _made(made: type[T], plain: Mapping[str, Any], **parts: Any) -> T:
     return made(**{**given, **parts})
 
 
-def _when(plain: Mapping[str, Any]) -> Level | Rise | Happens:
-    return _made(_WHEN[plain["is"]], {name: value for name, value in plain.items() if name != "is"})
+def _when(plain: Mapping[str, Any]) -> When:
+    kind, given = _WHEN[plain["is"]], {name: value for name, value in plain.items() if name != "is"}
+    return _made(kind, given, **(_limits(plain) if kind is Level else {}))
 
 
 def _condition(plain: Mapping[str, Any]) -> Condition:
+    return _made(Condition, plain, **_limits(plain))
+
+
+def _limits(plain: Mapping[str, Any]) -> dict[str, float]:
     low, high = plain["at_least"], plain["below"]
-    return _made(Condition, plain, at_least=-math.inf if low is None else low, below=math.inf if high is None else high)
+    return {"at_least": -math.inf if low is None else low, "below": math.inf if high is None else high}

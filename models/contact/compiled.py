@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import replace
 from typing import Any
@@ -11,7 +12,7 @@ from zoneinfo import ZoneInfo
 from keepline.models.contact import caps
 from keepline.models.contact.clock import Span, zone_named
 from keepline.models.contact.consent import BIT
-from keepline.models.contact.rules import CHANNELS, Budget, Happens, Level, Offer, Policy, Rise, Trigger
+from keepline.models.contact.rules import CHANNELS, Budget, Fall, Happens, Level, Offer, Policy, Rise, Trigger
 from keepline.models.contact.signal import Signal
 from keepline.schemas.errors import KeeplineError
 
@@ -44,9 +45,14 @@ class Compiled:
         self.triggers = {trigger.name: trigger for trigger in policy.triggers}
         self.codes = {trigger.name: code(trigger.name) for trigger in policy.triggers}
         self.levels = tuple(trigger for trigger in policy.triggers if isinstance(trigger.when, Level))
-        self.score_levels = frozenset(trigger.name for trigger in self.levels if trigger.scored)
-        self.rises = tuple((trigger, trigger.when) for trigger in policy.triggers if isinstance(trigger.when, Rise))
-        self.rise_ms = max((rise.within_ms for _, rise in self.rises), default=0)
+        self.risk_levels = frozenset(trigger.name for trigger in self.levels if _of_risk(trigger.when))
+        """The levels of a customer who is about to leave: a high churn score, or a low probability to be alive."""
+        self.moves = tuple((trigger, trigger.when) for trigger in policy.triggers if isinstance(trigger.when, Rise | Fall))
+        self.trail_ms: dict[tuple[str, bool], int] = {}
+        """By (source, whether for falls): how long its numbers are remembered."""
+        for _, move in self.moves:
+            key = move.source, isinstance(move, Fall)
+            self.trail_ms[key] = max(self.trail_ms.get(key, 0), move.within_ms)
         self.happens = tuple((trigger, trigger.when) for trigger in policy.triggers if isinstance(trigger.when, Happens))
         self.offers_for: dict[str, tuple[tuple[int, Offer, int], ...]] = {
             name: tuple((i, offer, channel_set(offer.channels)) for i, offer in enumerate(policy.offers) if name in offer.triggers)
@@ -62,8 +68,8 @@ class Compiled:
             {"SupportContact"} if policy.escalation else set()
         )
         """Types of events that may change what is remembered of a customer beyond the numbers."""
-        self.sleeps = not self.rises and len(self.levels) <= 64
-        """Whether signals may be passed over at all: a rise needs every one of them."""
+        self.sleeps = not self.moves and len(self.levels) <= 64
+        """Whether signals may be passed over at all: a rise or a fall needs every one of them."""
         self._masks: dict[int, tuple[Trigger, ...]] = {}
 
     def active(self, mask: int) -> tuple[Trigger, ...]:
@@ -87,6 +93,12 @@ class Compiled:
     def zone_of(self, name: str) -> ZoneInfo:
         """The customer's zone, or the policy's where the customer has said none that there is."""
         return (zone_named(name) if name else None) or self.zone
+
+
+def _of_risk(when: object) -> bool:
+    if not isinstance(when, Level):
+        return False
+    return (when.source == "score:churn" and when.at_least > -math.inf) or (when.source == "score:p_alive" and when.below < math.inf)
 
 
 def channel_set(channels: tuple[str, ...]) -> int:

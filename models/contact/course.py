@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from keepline.models.contact import consent as consents
-from keepline.models.contact import ends, outcomes, proposals, records
+from keepline.models.contact import ends, outcomes, proposals, records, trails
 from keepline.models.contact.clock import zone_named
 from keepline.models.contact.compiled import COMPLAINTS, compiled
 from keepline.models.contact.consent import Consent
@@ -23,8 +23,8 @@ from keepline.models.contact.proposals import OUTRANKED
 from keepline.models.contact.records import Moment, Output
 from keepline.models.contact.rest import AWAKE, informs, resting
 from keepline.models.contact.rules import Policy, Trigger
-from keepline.models.contact.signal import Signal
-from keepline.models.contact.state import MOST_LOW, Contact, Low, Rest
+from keepline.models.contact.signal import Signal, number
+from keepline.models.contact.state import Contact, Point, Rest
 
 
 class Step(NamedTuple):
@@ -102,8 +102,10 @@ def _heard(contact: Contact, moment: Moment, signal: Signal) -> Contact:
         contact = replace(contact, clock=now, active=active, ended=signal.ended)
     else:
         contact = replace(contact, clock=now)
-    if moment.rules.rises and signal.value is not None:
-        contact = replace(contact, low=_lower(contact.low, Low(now, signal.value), now - moment.rules.rise_ms))
+    for (source, falls), kept_ms in moment.rules.trail_ms.items():
+        value = number(signal, source)
+        if value is not None:
+            contact = replace(contact, trails=trails.longer(contact.trails, source, falls, Point(now, value), now - kept_ms))
     if contact.ended:
         contact = outcomes.left(contact, now)
         for held in contact.held:
@@ -130,23 +132,16 @@ def _zone(contact: Contact, signal: Signal) -> Contact:
     return replace(contact, zone=name, zone_at=at)
 
 
-def _lower(low: tuple[Low, ...], new: Low, since: int) -> tuple[Low, ...]:
-    """The scores from `since` on that are lower than all after them, the new one at the end."""
-    kept = tuple(each for each in low if each.at >= since and each.value < new.value)
-    return (*kept[: MOST_LOW - 1], new)
-
-
 def _fired(contact: Contact, moment: Moment, signal: Signal) -> list[Trigger]:
     """The triggers that fire, the one to decide on first."""
     rules = moment.rules
     fired = list(rules.active(signal.active)) if informs(signal) else []
     if rules.happens and signal.event_type:
         fired += rules.happened(signal)
-    if signal.value is not None:
-        for trigger, rise in rules.rises:
-            lowest = min((each.value for each in contact.low if each.at >= moment.now - rise.within_ms), default=signal.value)
-            if signal.value - lowest >= rise.by:
-                fired.append(trigger)
+    for trigger, move in rules.moves:
+        value = number(signal, move.source)
+        if value is not None and trails.moved(contact.trails, move, value, moment.now):
+            fired.append(trigger)
     return sorted(fired, key=lambda trigger: rules.rank[trigger.name]) if len(fired) > 1 else fired
 
 

@@ -6,7 +6,7 @@ The checks, in order; the first that fails gives its code:
 
     NO_OFFER                no offer of the trigger suits
     ENDED                   the contract is over
-    NO_PROFILING_CONSENT    the trigger rests on the score, and no channel may be used for that
+    NO_PROFILING_CONSENT    the trigger rests on a score, and no channel may be used for that
     NO_MARKETING_CONSENT    no channel of an offer that suits may be used; not asked of service offers
     COOLDOWN                the kind was offered too recently, or a state of 0.1.0 still rests
     ALREADY_HELD            an offer of this kind is being held
@@ -29,7 +29,7 @@ from keepline.models.contact.clock import free_from
 from keepline.models.contact.compiled import CONTROL_TYPES, Compiled, compiled
 from keepline.models.contact.consent import BIT, Permitted
 from keepline.models.contact.rules import Cap, Condition, Offer, Policy, Trigger
-from keepline.models.contact.signal import Signal
+from keepline.models.contact.signal import Signal, number, seen_by
 from keepline.models.contact.state import Contact
 
 NO_OFFER, ENDED = "NO_OFFER", "ENDED"
@@ -134,7 +134,7 @@ def choose(rules: Compiled, trigger: Trigger, signal: Signal, consent: Permitted
     """
     suits, profiled = -1, False
     for place, offer, channels in rules.offers_for[trigger.name]:
-        if offer.conditions and not all(_holds(condition, signal) for condition in offer.conditions):
+        if offer.conditions and not all(_holds(condition, trigger, signal) for condition in offer.conditions):
             continue
         if channels & may(trigger, consent, service=offer.service):
             return place, ""
@@ -146,18 +146,18 @@ def choose(rules: Compiled, trigger: Trigger, signal: Signal, consent: Permitted
 
 
 def may(trigger: Trigger, consent: Permitted, *, service: bool) -> int:
-    """The channels that may be used for an offer of this trigger: for marketing, unless it is service, and for what rests on the score."""
+    """The channels that may be used for an offer of this trigger: for marketing, unless it is service, and for what rests on a score."""
     channels = -1 if service else consent.marketing
     return channels & consent.profiling if trigger.scored else channels
 
 
-def _holds(condition: Condition, signal: Signal) -> bool:
+def _holds(condition: Condition, trigger: Trigger, signal: Signal) -> bool:
     """Whether the signal has what a condition asks; a number that it does not have, or that is none, is not within any limits."""
     if condition.reasons:
-        return any(reason.contribution > 0 and reason.feature in condition.reasons for reason in signal.reasons)
-    kind, _, name = condition.source.partition(":")
-    number = signal.features.get(name) if kind == "feature" else signal.value
-    return number is not None and condition.at_least <= number < condition.below
+        reasons = seen_by(signal, trigger.score).reasons
+        return any(reason.contribution > 0 and reason.feature in condition.reasons for reason in reasons)
+    found = number(signal, condition.source)
+    return found is not None and condition.at_least <= found < condition.below
 
 
 def cooldown_until(contact: Contact, kind: str) -> int:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from keepline.models.contact import conditions, offers, restraints
 from keepline.models.contact.document import TOP
-from keepline.models.contact.names import ModelNames
+from keepline.models.contact.names import ModelNames, ScoreNames, names_of_all
 from keepline.models.contact.rules import CHANNELS
 from keepline.models.contact.values import LABEL, WORD
 
@@ -25,12 +25,16 @@ _DURATION = {"$ref": "#/$defs/duration"}
 _FEATURE = {"$ref": "#/$defs/feature"}
 _TIME = {"type": "string", "pattern": r"^([01]\d|2[0-3]):[0-5]\d$", "description": 'a local time, such as "21:00"'}
 _SHARE = {"anyOf": [{"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1}, {"type": "string", "pattern": r"^\d+(\.\d+)?\s*%$"}]}
+FURTHER = ("p_alive", "clv_bgnbd", "clv_formula", "clv_regression")
+"""The scores beside churn that a job may compute."""
 _PRIORITY = {"type": "integer", "minimum": 0}
 
 
 def text(features: Sequence[str]) -> str:
-    """The schema as it is committed."""
-    return json.dumps(json_schema(ModelNames(tuple(features), 0.5, (0.25, 0.5))), indent=1) + "\n"
+    """The schema as it is committed: all scores that there are, with all words that their models may have."""
+    deciles = [place / 10 for place in range(1, 10)]
+    scores = [("churn", 0.5, (0.25, 0.5), ()), *((name, None, (0.25, 0.5), deciles) for name in FURTHER)]
+    return json.dumps(json_schema(names_of_all(scores, features)), indent=1) + "\n"
 
 
 def json_schema(model: ModelNames) -> dict[str, Any]:
@@ -79,19 +83,33 @@ def _some(one: dict[str, Any]) -> dict[str, Any]:
     return {"anyOf": [one, {"type": "array", "items": one, "minItems": 1}]}
 
 
-def _limit(model: ModelNames) -> dict[str, Any]:
-    return {"anyOf": [{"type": "number"}, {"enum": list(model.words)}]}
+def _limit(words: Iterable[str]) -> dict[str, Any]:
+    return {"anyOf": [{"type": "number"}, {"enum": list(words)}]}
+
+
+def _alike(model: ModelNames) -> list[tuple[list[str], ScoreNames]]:
+    """The scores in groups of the same words and the same kind: names, and one that stands for all."""
+    groups: dict[tuple[bool, tuple[str, ...]], list[ScoreNames]] = {}
+    for score in model.scores:
+        groups.setdefault((score.probability, tuple(score.words)), []).append(score)
+    return [([each.name for each in group], group[0]) for group in groups.values()]
+
+
+def _level(subject: str, known: dict[str, Any], limit: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
+    """A number within limits, one of which must be there."""
+    limited = _object({subject: known, "at_least": limit, "below": limit, **more}, subject)
+    return {**limited, "anyOf": [{"required": ["at_least"]}, {"required": ["below"]}]}
 
 
 def _triggers(model: ModelNames) -> list[dict[str, Any]]:
-    score = {"enum": list(model.scores)}
-    kinds = [
-        _object({"score": score, "at_least": _limit(model), "priority": _PRIORITY}, "score", "at_least"),
-        _object(
-            {"score": score, "rises_by": {"type": "number"}, "within": _DURATION, "priority": _PRIORITY}, "score", "rises_by", "within"
-        ),
-        _object({"feature": _FEATURE, "at_least": {"type": "number"}, "priority": _PRIORITY}, "feature", "at_least"),
-    ]
+    priority: dict[str, Any] = {"priority": _PRIORITY}
+    kinds = [_level("feature", _FEATURE, {"type": "number"}, priority)]
+    for names, score in _alike(model):
+        known: dict[str, Any] = {"score": {"enum": names}}
+        kinds.append(_level("score", known["score"], _limit(score.words), priority))
+        kinds.append(_object({**known, "falls_by": _SHARE, "within": _DURATION, **priority}, "score", "falls_by", "within"))
+        if score.probability:
+            kinds.append(_object({**known, "rises_by": {"type": "number"}, "within": _DURATION, **priority}, "score", "rises_by", "within"))
     for event in conditions.EVENTS.values():
         fields = {name: _some({"enum": list(symbols)}) for name, symbols in conditions.symbol_fields(event).items()}
         kinds.append({**_object({"event": {"const": event.name}, "priority": _PRIORITY, **fields}, "event"), "maxProperties": 3})
@@ -99,15 +117,11 @@ def _triggers(model: ModelNames) -> list[dict[str, Any]]:
 
 
 def _offer(model: ModelNames) -> dict[str, Any]:
-    number = {"type": "number"}
     asked = {
         "oneOf": [
             _object({"reason": _some(_FEATURE)}, "reason"),
-            {**_object({"feature": _FEATURE, "at_least": number, "below": number}, "feature"), "minProperties": 2},
-            {
-                **_object({"score": {"enum": list(model.scores)}, "at_least": _limit(model), "below": _limit(model)}, "score"),
-                "minProperties": 2,
-            },
+            _level("feature", _FEATURE, {"type": "number"}, {}),
+            *(_level("score", {"enum": names}, _limit(score.words), {}) for names, score in _alike(model)),
         ]
     }
     keys = {

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from keepline.models.contact.compiled import Compiled
 from keepline.models.contact.records import Moment
-from keepline.models.contact.state import TOLD_MS, Contact, Row
+from keepline.models.contact.state import TOLD_MS, Contact, Row, Trail
 
 NEVER = 2**62
 HELD, LOOK, CLOSE = range(3)
@@ -55,7 +55,7 @@ def forget(contact: Contact, moment: Moment) -> Contact:
         contacts=tuple(each for each in contact.contacts if each.at + rules.cap_ms[each.channel] > now),
         cooldowns=tuple(each for each in contact.cooldowns if each.until > now),
         told=tuple(each for each in contact.told if each.at + TOLD_MS > now),
-        low=tuple(each for each in contact.low if each.at + rules.rise_ms >= now),
+        trails=_trails(contact, rules, now),
         rows=rows,
         ticket_at=contact.ticket_at if _grown(contact, rules) > now else 0,
         complained_at=contact.complained_at if any(row.escalates_at for row in rows) else 0,
@@ -70,13 +70,29 @@ def _ends(contact: Contact, rules: Compiled) -> Iterator[int]:
         yield cooldown.until
     for told in contact.told:
         yield told.at + TOLD_MS
-    for low in contact.low:
-        yield low.at + rules.rise_ms + 1
+    for trail in contact.trails:
+        kept = _kept_ms(trail, rules)
+        for point in trail.points:
+            yield point.at + kept + 1
     for row in contact.rows:
         if row.landed and not row.escalates_at:
             yield forgotten_at(row, rules.policy.landing_ms)
     if contact.ticket_at:
         yield _grown(contact, rules)
+
+
+def _trails(contact: Contact, rules: Compiled, now: int) -> tuple[Trail, ...]:
+    found = []
+    for trail in contact.trails:
+        points = tuple(point for point in trail.points if point.at + _kept_ms(trail, rules) >= now)
+        if points:
+            found.append(trail if len(points) == len(trail.points) else replace(trail, points=points))
+    return tuple(found)
+
+
+def _kept_ms(trail: Trail, rules: Compiled) -> int:
+    """How long a point of the trail is looked at; 0 where the policy does not ask for it any more."""
+    return rules.trail_ms.get((trail.source, trail.falls), 0)
 
 
 def _grown(contact: Contact, rules: Compiled) -> int:

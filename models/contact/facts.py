@@ -11,8 +11,16 @@ import orjson
 from keepline.models.contact.clock import local_time, zone_named
 from keepline.models.contact.compiled import code
 from keepline.models.contact.consent import ALL, MARKETING, PROFILING
+from keepline.models.contact.names import PROBABILITIES
 from keepline.models.contact.records import EMITTED
 from keepline.models.contact.rules import Offer, Policy, Trigger
+
+
+def shown_score(name: str, value: float | None) -> str:
+    """A score as people read it: a probability with three places, an amount of money with two."""
+    if value is None:
+        return "none"
+    return f"{value:.{3 if name in PROBABILITIES else 2}f}"
 
 
 class Facts:
@@ -52,9 +60,12 @@ class Facts:
     def numbers(self) -> list[tuple[str, str]]:
         """All that it was made from, as (name, words), without what is empty."""
         seen = self.seen
-        score = f"{seen['score']:.3f} ({seen['band']})" if "score" in seen else ""
+        of = seen.get("score_name", "churn")
+        score = f"{'' if of == 'churn' else of + ' '}{shown_score(of, seen['score'])} ({seen['band']})" if "score" in seen else ""
+        others = {name: value for name, value in seen.get("scores", {}).items() if name != of}
         told = [
             ("score", score),
+            ("other scores", ", ".join(f"{name} {shown_score(name, value)}" for name, value in others.items())),
             ("triggers that held", ", ".join(seen.get("active", ()))),
             ("marketing", self.consents(MARKETING)),
             ("profiling", self.consents(PROFILING)),

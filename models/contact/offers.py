@@ -21,7 +21,9 @@ def read(doc: PolicyDocument, top: Part, model: ModelNames) -> tuple[tuple[Trigg
     named, offered = _names(doc, top, "triggers"), _names(doc, top, "offers")
     triggers = _triggers(doc, named, model)
     if sum(isinstance(trigger.when, Level) for trigger in triggers) > MOST_LEVELS:
-        doc.wrong(top.keys["triggers"].key, f"more than {MOST_LEVELS} triggers have at_least: expected at most {MOST_LEVELS}; merge some")
+        doc.wrong(
+            top.keys["triggers"].key, f"more than {MOST_LEVELS} triggers have at_least or below: expected {MOST_LEVELS} at most; merge some"
+        )
     offers = []
     for name, entry in offered.items():
         before = doc.noted

@@ -30,7 +30,7 @@ def land(contact: Contact, moment: Moment, row: Row) -> Contact:
     """Closes a row: it is written, and only what names it stays, for outcomes that come late."""
     written = records.labelled(contact, moment, row, LANDED, row.outcomes, _label(row))
     moment.put(LABELLED, written, contact.customer_id)
-    return _with(contact, row, replace(row, landed=True, snapshot=replace(row.snapshot, features={})))
+    return _with(contact, row, replace(row, landed=True, snapshot=replace(row.snapshot, features={}, scores={})))
 
 
 def join(contact: Contact, moment: Moment, signal: Signal) -> Contact:
@@ -50,7 +50,7 @@ def join(contact: Contact, moment: Moment, signal: Signal) -> Contact:
         (each for each in contact.rows if offered and offered == (each.decision_id if each.arm == CONTROL else each.intervention_id)), None
     )
     if row is None or moment.now >= forgotten_at(row, landing):
-        moment.put(LABELLED, records.unknown(contact, moment, offered, outcome), contact.customer_id)
+        moment.put(LABELLED, records.unknown(contact, moment, offered, outcome, signal.score), contact.customer_id)
         return contact
     if row.landed:
         within = replace(row, churned=row.churned or (outcome.outcome == CHURNED and outcome.at < closes_at(row, landing)))
@@ -93,7 +93,7 @@ def _unhelped(contact: Contact, moment: Moment, row: Row) -> str:
     if contact.complained_at > row.decided_at:
         return COMPLAINT
     escalation, rules = moment.rules.policy.escalation, moment.rules
-    at_risk = escalation is not None and not rules.score_levels.isdisjoint(contact.active)
+    at_risk = escalation is not None and not rules.risk_levels.isdisjoint(contact.active)
     if escalation and at_risk and BIT[escalation.channel] & permitted(contact.consents, rules.policy).profiling:
         return STILL_AT_RISK
     return ""

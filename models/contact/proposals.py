@@ -22,7 +22,7 @@ from keepline.models.contact.consent import BIT, permitted
 from keepline.models.contact.decide import CAP, ENDED, NO_MARKETING, NO_PROFILING, QUIET_HOURS, Emit, Hold, Suppress, full_cap, may, room
 from keepline.models.contact.records import Moment
 from keepline.models.contact.rules import Level, Offer, Trigger
-from keepline.models.contact.signal import Signal
+from keepline.models.contact.signal import Signal, seen_by
 from keepline.models.contact.state import Contact, Contacted, Cooldown, Proposal, Row, Snapshot, Told
 
 REASON_GONE, EXPIRED, OUTRANKED = "REASON_GONE", "EXPIRED", "OUTRANKED"
@@ -30,13 +30,13 @@ REASON_GONE, EXPIRED, OUTRANKED = "REASON_GONE", "EXPIRED", "OUTRANKED"
 
 def suppress(contact: Contact, moment: Moment, trigger: Trigger, verdict: Suppress, signal: Signal) -> Contact:
     """Writes a suppression that is new."""
-    offer = verdict.offer
+    offer, seen = verdict.offer, seen_by(signal, trigger.score)
     kind = offer.kind if offer else ""
     if was_told(contact, trigger.name, kind, verdict.reason):
         return contact
     arm = _arm(contact, moment, service=bool(offer and offer.service))
     written = records.decision(
-        contact, moment, records.SUPPRESSED, verdict.reason, trigger=trigger.name, source=signal, kind=kind, arm=arm, detail=verdict.detail
+        contact, moment, records.SUPPRESSED, verdict.reason, trigger=trigger.name, source=seen, kind=kind, arm=arm, detail=verdict.detail
     )
     return _decided(contact, moment, written)
 
@@ -63,7 +63,7 @@ def propose(contact: Contact, moment: Moment, trigger: Trigger, verdict: Emit | 
         made_at=moment.now,
         due=verdict.until if isinstance(verdict, Hold) else moment.now,
         escalation_of="",
-        snapshot=records.snapshot(signal),
+        snapshot=records.snapshot(seen_by(signal, trigger.score)),
     )
     return hold(contact, moment, proposal) if isinstance(verdict, Hold) else deliver(contact, moment, proposal)
 

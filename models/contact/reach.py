@@ -35,7 +35,7 @@ def _asked(conditions: Iterable[Condition], trigger: Trigger) -> _Asked:
     limits: dict[str, tuple[float, float]] = {}
     reasons = []
     when = trigger.when
-    level = (Condition(when.source, when.at_least),) if isinstance(when, Level) else ()  # it holds whenever the trigger fires
+    level = (Condition(when.source, when.at_least, when.below),) if isinstance(when, Level) else ()  # it holds whenever the trigger fires
     for each in (*level, *conditions):
         if each.reasons:
             reasons.append(frozenset(each.reasons))

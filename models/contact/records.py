@@ -11,7 +11,7 @@ import orjson
 from keepline.models.contact.arms import TREATMENT, arm_of, identifier
 from keepline.models.contact.clock import local_time
 from keepline.models.contact.compiled import Compiled
-from keepline.models.contact.signal import Signal
+from keepline.models.contact.signal import Signal, values
 from keepline.models.contact.state import Contact, Joined, Proposal, Row, Snapshot
 
 INTERVENTION, DECISION, LABELLED, RECEIPT, CLAIM = "intervention", "decision", "labelled", "receipt", "claim"
@@ -21,8 +21,6 @@ EMITTED, HELD, SUPPRESSED, CANCELLED = "EMITTED", "HELD", "SUPPRESSED", "CANCELL
 LANDED, LATE, UNKNOWN = "LANDED", "LATE", "UNKNOWN"
 CHURNED, RETAINED = "CHURNED", "RETAINED"
 BANDS = ("LOW", "MEDIUM", "HIGH")
-SCORE = "churn"
-"""The score that signals carry."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +49,17 @@ class Moment:
 
 
 def snapshot(signal: Signal) -> Snapshot:
-    """The numbers of a signal, to be kept."""
+    """The numbers of a signal, to be kept: its main score, the values of all scores, its features."""
     return Snapshot(
-        signal.event_id, signal.value or 0.0, signal.band, signal.reasons, dict(signal.features), signal.model_id, signal.model_version
+        signal.event_id,
+        signal.value or 0.0,
+        signal.band,
+        signal.reasons,
+        dict(signal.features),
+        signal.model_id,
+        signal.model_version,
+        signal.score,
+        values(signal),
     )
 
 
@@ -71,7 +77,7 @@ def decision(
     hold_until: int | None = None,
     detail: Mapping[str, object] | None = None,
 ) -> dict[str, Any]:
-    """A Decision. `source` has the numbers that it rests on; `detail` is further made_from."""
+    """A Decision. `source` has the numbers that it rests on, the score being its main one; `detail` is further made_from."""
     policy = moment.rules.policy
     return {
         "decision_id": identifier(
@@ -100,6 +106,8 @@ def _made_from(contact: Contact, moment: Moment, source: Signal | Snapshot, deta
         "event_id": source.event_id,
         "score": source.value,
         "band": BANDS[source.band],
+        "score_name": source.score,
+        "scores": source.scores if isinstance(source, Snapshot) else values(source),
         "active": contact.active,
         "ended": contact.ended,
         "consents": [{"purpose": c.purpose, "channel": c.channel, "status": c.status, "at": c.at} for c in contact.consents],
@@ -121,7 +129,7 @@ def intervention(contact: Contact, moment: Moment, proposal: Proposal) -> dict[s
         "kind": proposal.kind,
         "channel": proposal.channel,
         "offer": proposal.offer,
-        "score": SCORE,
+        "score": seen.score,
         "value": seen.value,
         "reasons": [{"feature": r.feature, "value": r.value, "contribution": r.contribution} for r in seen.reasons],
         "model_id": seen.model_id,
@@ -155,7 +163,7 @@ def labelled(contact: Contact, moment: Moment, row: Row, status: str, outcomes: 
         "label": label,
         "policy": row.policy,
         "policy_version": row.policy_version,
-        "score": SCORE,
+        "score": seen.score,
         "value": seen.value,
         "model_id": seen.model_id,
         "model_version": seen.model_version,
@@ -163,8 +171,8 @@ def labelled(contact: Contact, moment: Moment, row: Row, status: str, outcomes: 
     }
 
 
-def unknown(contact: Contact, moment: Moment, intervention_id: str, outcome: Joined) -> dict[str, Any]:
-    """A LabelledOutcome of an outcome whose intervention is not remembered, or never was."""
+def unknown(contact: Contact, moment: Moment, intervention_id: str, outcome: Joined, score: str) -> dict[str, Any]:
+    """A LabelledOutcome of an outcome whose intervention is not remembered, or never was; `score` is the job's main one."""
     policy = moment.rules.policy
     return {
         "customer_id": contact.customer_id,
@@ -183,7 +191,7 @@ def unknown(contact: Contact, moment: Moment, intervention_id: str, outcome: Joi
         "label": None,
         "policy": policy.name,
         "policy_version": policy.version,
-        "score": SCORE,
+        "score": score,
         "value": 0.0,
         "model_id": "",
         "model_version": 0,

@@ -24,7 +24,7 @@ _LASTING = frozenset({ALREADY_HELD, ENDED, *REFUSALS[1:]})
 
 def informs(signal: Signal) -> bool:
     """Whether a signal says which levels hold: a control record of a customer without a score does not."""
-    return signal.value is not None or signal.event_type not in CONTROL_TYPES
+    return signal.value is not None or bool(signal.others) or signal.event_type not in CONTROL_TYPES
 
 
 def resting(contact: Contact, moment: Moment, signal: Signal, fired: list[Trigger]) -> Rest:

@@ -16,16 +16,32 @@ CHANNELS = ("SMS", "EMAIL", "PUSH", "CALL")
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """A trigger's condition: a score or a feature at or above a limit. It lasts as long as the number stays there."""
+    """A trigger's condition: a score or a feature with at_least ≤ number < below. It lasts as long as the number stays there.
+
+    It does not hold for a customer who has no such number.
+    """
 
     source: str
     """`score:churn` or `feature:overdue_bills`."""
-    at_least: float
+    at_least: float = float("-inf")
+    below: float = float("inf")
 
 
 @dataclass(frozen=True, slots=True)
 class Rise:
-    """A trigger's condition: the score is `by` above the lowest that was signalled within `within_ms`."""
+    """A trigger's condition: a score that is a probability is `by` above the lowest that was signalled within `within_ms`."""
+
+    source: str
+    by: float
+    within_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fall:
+    """A trigger's condition: a score is lower by the share `by` than the highest that was signalled within `within_ms`.
+
+    Of a highest of 0 or less there is no share: then nothing has fallen.
+    """
 
     source: str
     by: float
@@ -41,23 +57,37 @@ class Happens:
     symbols: tuple[str, ...] = ()
 
 
+When = Level | Rise | Fall | Happens
+"""When a trigger fires."""
+
+
 @dataclass(frozen=True, slots=True)
 class Trigger:
     """A named reason to contact a customer. Of several that fire at once the one with the highest priority is decided on."""
 
     name: str
-    when: Level | Rise | Happens
+    when: When
     priority: int = 0
+
+    @property
+    def score(self) -> str:
+        """The score that it rests on; "" none."""
+        if isinstance(self.when, Happens) or not self.when.source.startswith("score:"):
+            return ""
+        return self.when.source.removeprefix("score:")
 
     @property
     def scored(self) -> bool:
         """Whether it rests on a score, which a customer may refuse (purpose PROFILING)."""
-        return isinstance(self.when, Rise) or (isinstance(self.when, Level) and self.when.source.startswith("score:"))
+        return self.score != ""
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """What an offer asks of a customer: a number within limits, or that some feature is among the three reasons of the score."""
+    """What an offer asks of a customer: a number within limits, or that some feature is among the three reasons of the score.
+
+    That is the score that the trigger rests on, else the main one.
+    """
 
     source: str = ""
     """`feature:NAME` or `score:NAME`; "" where `reasons` is what is asked."""
@@ -148,7 +178,7 @@ class Policy:
     marketing_required: bool = True
     """Whether a marketing contact needs a Consent that grants it; else only one that does not refuse it."""
     profiling_required: bool = False
-    """The same for score-based offers and purpose PROFILING."""
+    """The same for offers that rest on a score and purpose PROFILING."""
     caps: tuple[Cap, ...] = ()
     quiet: tuple[QuietHours, ...] = ()
     holdout: Holdout | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from keepline.models.contact.rules import CHANNELS, Condition, Happens, Level, Offer, Policy, QuietHours, Rise
+from keepline.models.contact.rules import CHANNELS, Condition, Fall, Level, Offer, Policy, QuietHours, Rise, When
 from keepline.schemas.durations import shown
 
 
@@ -34,18 +34,24 @@ def condition(asked: Condition) -> str:
     if asked.reasons:
         named = asked.reasons[0] if len(asked.reasons) == 1 else "one of " + ", ".join(asked.reasons)
         return f"{named} raises the score, among its three reasons"
+    return _within(asked)
+
+
+def when(asked: When) -> str:
+    """When a trigger fires, in words."""
+    if isinstance(asked, Level):
+        return _within(asked)
+    if isinstance(asked, Rise):
+        return f"{_source(asked.source)} rises by {asked.by:.10g} within {shown(asked.within_ms)}"
+    if isinstance(asked, Fall):
+        return f"{_source(asked.source)} falls by {asked.by * 100:.6g}% within {shown(asked.within_ms)}"
+    return f"a {asked.event} arrives" + (f" whose {asked.field} is {_or(asked.symbols)}" if asked.field else "")
+
+
+def _within(asked: Level | Condition) -> str:
     low = f"at least {asked.at_least:.10g}" if asked.at_least > -math.inf else ""
     high = f"below {asked.below:.10g}" if asked.below < math.inf else ""
     return f"{_source(asked.source)} is {' and '.join(filter(None, (low, high)))}"
-
-
-def when(asked: Level | Rise | Happens) -> str:
-    """When a trigger fires, in words."""
-    if isinstance(asked, Level):
-        return f"{_source(asked.source)} is at least {asked.at_least:.10g}"
-    if isinstance(asked, Rise):
-        return f"{_source(asked.source)} rises by {asked.by:.10g} within {shown(asked.within_ms)}"
-    return f"a {asked.event} arrives" + (f" whose {asked.field} is {_or(asked.symbols)}" if asked.field else "")
 
 
 def _source(source: str) -> str:

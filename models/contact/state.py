@@ -1,10 +1,10 @@
 """What is remembered of a customer for the contact policy. Frozen; every step makes a new one. `stored.py` turns it into bytes and back.
 
 How large it gets: consents are at most ten, one a purpose and channel; cool-downs, held offers and `told` at most one a kind or trigger of
-the policy; contacts at most what the caps allow in the longest of them; low scores at most `MOST_LOW`. Open rows are what takes space (1
-to 2 KiB each with 36 features): an offer or a control decision has one for the landing window, so there are about landing / cool-down of
-each kind, and a ticket's; after the window a row keeps only what names it, for as long again. Typical: 100 bytes with consents alone, 2 KiB
-with an open row.
+the policy; contacts at most what the caps allow in the longest of them; trails, at most two a score, `MOST_POINTS` numbers each. Open rows
+are what takes space (1 to 3 KiB each with 36 to 56 features): an offer or a control decision has one for the landing window, so there are
+about landing / cool-down of each kind, and a ticket's; after the window a row keeps only what names it, for as long again. Typical: 100
+bytes with consents alone, 2 KiB with an open row of 36 features.
 
 How long it is kept: consents and the time zone until the customer's Erasure, for nothing else knows them. All else ends by time: the last
 that does is what was decided of a trigger, after `TOLD_MS`. A state in which nothing is left is dropped.
@@ -22,8 +22,8 @@ from keepline.models.contact.signal import Reason
 
 TOLD_MS = 400 * DAY_MS
 """How long a trigger's last decision is remembered, so that a suppression is not written again: as long as a silent customer's features."""
-MOST_LOW = 512
-"""Low scores that are kept for rises. A score would have to rise that often in a row within a rise's window to have more."""
+MOST_POINTS = 512
+"""Numbers that are kept of a trail. A score would have to rise that often in a row within a rise's window to have more."""
 MOST_OUTCOMES = 64
 """Outcomes that are joined to one row; a row with so many has gone wrong at its source, and those that follow are left out."""
 
@@ -39,6 +39,10 @@ class Snapshot:
     features: Mapping[str, float] = field(default_factory=dict)
     model_id: str = ""
     model_version: int = 0
+    score: str = "churn"
+    """The score that `value`, `band`, `reasons` and the model are of."""
+    scores: Mapping[str, float] = field(default_factory=dict)
+    """All scores by name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +74,23 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True)
-class Low:
-    """A score that was signalled, lower than all that came after it."""
+class Point:
+    """A number that was signalled."""
 
     at: int
     value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Trail:
+    """What rises and falls of one source need to know of the past, the oldest first.
+
+    For rises the numbers that are lower than all that came after them, for falls those that are higher.
+    """
+
+    source: str
+    falls: bool
+    points: tuple[Point, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +193,7 @@ class Contact:
     contacts: tuple[Contacted, ...] = ()
     cooldowns: tuple[Cooldown, ...] = ()
     told: tuple[Told, ...] = ()
-    low: tuple[Low, ...] = ()
+    trails: tuple[Trail, ...] = ()
     held: tuple[Proposal, ...] = ()
     rows: tuple[Row, ...] = ()
     rest: Rest = Rest()

@@ -3,8 +3,8 @@
      0 u8 version   1 u8 flags (1 the contract is over)   2 i16 offer   4 u32 policy   8 i64 rest until   16 u64 levels
     24 u8 refusal   25 u8 marketing   26 u8 profiling     27 u8 0      28 i64 clock   36 i64 wake   44 Avro
 
-The head is what `rest.asleep` reads without decoding the rest. Evolution is Avro's: a field is added with a default in a `state-N.avsc` of
-the next N, and a state of an older version is read by its own schema and the newest together. A released file is never changed.
+The head is what `rest.asleep` reads without decoding the rest. A state of an older version is read by its own schema, and what it did not
+know is added (`_MIGRATED`): version 1 knew the score churn alone. A released file is never changed, and no build reads a newer version.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import io
 import json
 import struct
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -20,10 +21,10 @@ import fastavro
 
 from keepline.models.contact.consent import Consent
 from keepline.models.contact.signal import Reason
-from keepline.models.contact.state import Contact, Contacted, Cooldown, Joined, Low, Proposal, Rest, Row, Snapshot, Told
+from keepline.models.contact.state import Contact, Contacted, Cooldown, Joined, Point, Proposal, Rest, Row, Snapshot, Told, Trail
 from keepline.schemas.errors import KeeplineError
 
-VERSION = 1
+VERSION = 2
 HEAD = struct.Struct("<BBhIqQBBBxqq")
 CLOCK_AT = 28
 ENDED_FLAG = 1
@@ -71,22 +72,38 @@ def _plain(contact: Contact) -> dict[str, Any]:
         "contacts": [{"at": c.at, "channel": c.channel, "intervention_id": c.intervention_id} for c in contact.contacts],
         "cooldowns": [{"kind": c.kind, "until": c.until} for c in contact.cooldowns],
         "told": [{"trigger": t.trigger, "kind": t.kind, "reason": t.reason, "at": t.at} for t in contact.told],
-        "low": [{"at": each.at, "value": each.value} for each in contact.low],
+        "trails": [
+            {"source": each.source, "falls": each.falls, "points": [{"at": point.at, "value": point.value} for point in each.points]}
+            for each in contact.trails
+        ],
         "held": [_plain_proposal(held) for held in contact.held],
         "rows": [_plain_row(row) for row in contact.rows],
     }
 
 
+def _packed(numbers: Mapping[str, float]) -> tuple[str, bytes]:
+    """Numbers by name as lines and little-endian doubles."""
+    return "\n".join(numbers), struct.pack(f"<{len(numbers)}d", *numbers.values())
+
+
+def _unpacked(names: str, numbers: bytes) -> dict[str, float]:
+    return dict(zip(names.split("\n") if numbers else (), struct.unpack(f"<{len(numbers) // 8}d", numbers), strict=True))
+
+
 def _plain_snapshot(seen: Snapshot) -> dict[str, Any]:
+    features, scores = _packed(seen.features), _packed(seen.scores)
     return {
         "event_id": seen.event_id,
         "value": seen.value,
         "band": seen.band,
         "reasons": [{"feature": r.feature, "value": r.value, "contribution": r.contribution} for r in seen.reasons],
-        "feature_names": "\n".join(seen.features),
-        "feature_values": struct.pack(f"<{len(seen.features)}d", *seen.features.values()),
+        "feature_names": features[0],
+        "feature_values": features[1],
         "model_id": seen.model_id,
         "model_version": seen.model_version,
+        "score": seen.score,
+        "score_names": scores[0],
+        "score_values": scores[1],
     }
 
 
@@ -144,8 +161,9 @@ def unpack(state: bytes) -> Contact:
         raise ContactStateError(message)
     try:
         _, flags, offer, print_, until, mask, refusal, marketing, profiling, clock, wake = HEAD.unpack_from(state)
-        reader = None if version == VERSION else _schema(VERSION)
-        plain: Any = fastavro.schemaless_reader(io.BytesIO(state[HEAD.size :]), _schema(version), reader)
+        plain: Any = fastavro.schemaless_reader(io.BytesIO(state[HEAD.size :]), _schema(version), None)
+        for older in range(version, VERSION):
+            _MIGRATED[older](plain)
     except Exception as error:  # fastavro raises whatever its reading of damaged bytes ends in
         message = f"the state of a contact is damaged ({len(state)} bytes, version {version}): {error}; restore an earlier checkpoint"
         raise ContactStateError(message) from error
@@ -164,18 +182,30 @@ def unpack(state: bytes) -> Contact:
         contacts=tuple(Contacted(**each) for each in plain["contacts"]),
         cooldowns=tuple(Cooldown(**each) for each in plain["cooldowns"]),
         told=tuple(Told(**each) for each in plain["told"]),
-        low=tuple(Low(**each) for each in plain["low"]),
+        trails=tuple(Trail(each["source"], each["falls"], tuple(Point(**point) for point in each["points"])) for each in plain["trails"]),
         held=tuple(Proposal(**(each | {"snapshot": _snapshot(each["snapshot"])})) for each in plain["held"]),
         rows=tuple(_row(each) for each in plain["rows"]),
         rest=Rest(until, mask, offer, refusal, marketing, profiling, print_),
     )
 
 
+def _from_1(plain: dict[str, Any]) -> None:
+    """To version 2: the lows were churn's, kept for rises; each snapshot was of churn, the only score that there was."""
+    low = plain.pop("low")
+    plain["trails"] = [{"source": "score:churn", "falls": False, "points": low}] if low else []
+    for each in (*plain["held"], *plain["rows"]):
+        seen = each["snapshot"]
+        names, numbers = _packed({} if each.get("landed") else {"churn": seen["value"]})
+        each["snapshot"] = seen | {"score": "churn", "score_names": names, "score_values": numbers}
+
+
+_MIGRATED: dict[int, Callable[[dict[str, Any]], None]] = {1: _from_1}
+"""By version: what makes the next version's plain state of it, in place."""
+
+
 def _snapshot(plain: dict[str, Any]) -> Snapshot:
-    values = plain.pop("feature_values")
-    joined = plain.pop("feature_names")
-    names = joined.split("\n") if values else ()
-    plain["features"] = dict(zip(names, struct.unpack(f"<{len(values) // 8}d", values), strict=True))
+    plain["features"] = _unpacked(plain.pop("feature_names"), plain.pop("feature_values"))
+    plain["scores"] = _unpacked(plain.pop("score_names"), plain.pop("score_values"))
     plain["reasons"] = tuple(Reason(**each) for each in plain["reasons"])
     return Snapshot(**plain)
 

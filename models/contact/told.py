@@ -19,7 +19,7 @@ from keepline.models.contact.caps import full
 from keepline.models.contact.clock import local_time
 from keepline.models.contact.compiled import compiled
 from keepline.models.contact.consent import ALL, MARKETING, PROFILING
-from keepline.models.contact.facts import Facts
+from keepline.models.contact.facts import Facts, shown_score
 from keepline.models.contact.records import CANCELLED, EMITTED, HELD, SUPPRESSED
 from keepline.models.contact.rules import DAY_MS, Cap, Level, Policy
 from keepline.models.contact.show import condition, when
@@ -62,8 +62,9 @@ def _fired(f: Facts) -> str:
         return f"an offer that was made because of {f.fired} was looked at again"
     if f.trigger is None:
         return f"the trigger {f.fired}" if f.fired else "the churn score"
-    of_score = isinstance(f.trigger.when, Level) and f.trigger.when.source.startswith("score:") and "score" in f.seen
-    return f"{f.fired}: {when(f.trigger.when)}" + (f" (it was {f.seen['score']:.3f})" if of_score else "")
+    score = f.trigger.score
+    known = isinstance(f.trigger.when, Level) and score != "" and score == f.seen.get("score_name", "churn") and "score" in f.seen
+    return f"{f.fired}: {when(f.trigger.when)}" + (f" (it was {shown_score(score, f.seen['score'])})" if known else "")
 
 
 def _decided(f: Facts) -> str:
@@ -122,7 +123,7 @@ def _no_marketing(f: Facts) -> tuple[str, str]:
 
 
 def _no_profiling(f: Facts) -> tuple[str, str]:
-    return _consent(f, PROFILING, "the trigger rests on the score, and no channel of the offer may be used for that")
+    return _consent(f, PROFILING, "the trigger rests on a score, and no channel of the offer may be used for that")
 
 
 def _marketing_gone(f: Facts) -> tuple[str, str]:
@@ -130,7 +131,7 @@ def _marketing_gone(f: Facts) -> tuple[str, str]:
 
 
 def _profiling_gone(f: Facts) -> tuple[str, str]:
-    return _consent(f, PROFILING, "when its time came, its channel could no longer be used for offers that rest on the score")
+    return _consent(f, PROFILING, "when its time came, its channel could no longer be used for offers that rest on a score")
 
 
 def _cooldown(f: Facts) -> tuple[str, str]:

@@ -98,7 +98,7 @@ def staged(c: int, n: int, depth: int) -> None:
     ri, rf, rs, rn, width = get(c, k.RI), get(c, k.RF), get(c, k.RS), get(c, k.RN), get(c, k.FEATURES)
     x, contrib, top = floats(get(c, k.X), width), floats(get(c, k.CONTRIB), width), ints(get(c, k.TOP), 3)
     kind, coef, center = ints(get(c, k.KIND), width), floats(get(c, k.COEF), width), floats(get(c, k.CENTER), width)
-    intercept = load_f64(get(c, k.FLOATS), k.INTERCEPT)
+    intercept, names = load_f64(get(c, k.FLOATS), k.INTERCEPT), get(c, k.NAMES)
     for i in range(n):
         if depth > 1 and i + ck.AHEAD_ENTRIES < n:
             coming = block + get_count(slots, 4 * (i + ck.AHEAD_ENTRIES)) * size
@@ -127,7 +127,7 @@ def staged(c: int, n: int, depth: int) -> None:
             continue
         top3(contrib, top)
         end = put_score(
-            get(c, k.OUT), get(hdr, at.OUT_BYTES), get(c, k.NAMES), get(c, k.NAMES_AT), buf, o + 48, key_len, get(rs, 2), get(rs, 3),
+            get(c, k.OUT), get(hdr, at.OUT_BYTES), get(names, k.N_RAW), get(names, k.N_AT), buf, o + 48, key_len, get(rs, 2), get(rs, 3),
             value, 0, get(state, W_NOW), get(state, W_SEQUENCE), 0, x, contrib, top,
         )  # fmt: skip
         put(hdr, at.OUT_BYTES, end)

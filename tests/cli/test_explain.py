@@ -117,7 +117,7 @@ def test_the_same_as_data(keepline: Command, replayed: Path, tmp_path: Path) -> 
     )
     assert [each["kind"] for each in told["interventions"]] == ["apology"]
     assert (told["known"], told["erased_at"], told["nothing_can_mean"]) == (True, None, [])
-    assert told["score"]["customer_id"] == "c-ü"
+    assert told["scores"][0]["customer_id"] == "c-ü"
     assert same["decisions"] == told["decisions"], "what a ticket is, interventions and policy say alike"
 
 
@@ -191,7 +191,7 @@ def test_redis(keepline: Command, redis_server: EmbeddedRedis, redis: Redis, rep
     expected = from_file["decisions"][-1] | {"customer_id": "xp-ü", "as_of": decision["decided_at"], "sequence": 1}
     assert newest == expected
     assert told["interventions"] == [made | {"customer_id": "xp-ü", "as_of": made["decided_at"], "sequence": 1}]
-    assert (told["score"]["value"], told["score"]["reasons"]) == (score["value"], score["reasons"])
+    assert (told["scores"][0]["value"], told["scores"][0]["reasons"]) == (score["value"], score["reasons"])
     shown = keepline(*words)
     assert (shown.code, shown.out.count("Decided:")) == (0, 1)
     assert "a cap is full: at most 1 marketing contact in any 7d" in shown.out

@@ -15,9 +15,9 @@ from tests.cli.conftest import Command, call, write_lines
 
 PROGRAM = Path(sys.executable).with_name("keepline")
 COMMANDS = [
-    (), ("doctor",), ("demo",), ("run", "retention"), ("train", "churn"), ("predict",), ("produce",), ("pseudonym",), ("tail",),
-    ("features", "churn"), ("features", "layout"), ("replay", "retention"), ("submit", "retention"),
-    ("conf",), ("status",), ("savepoint",), ("stop",), ("restore", "retention"),
+    (), ("doctor",), ("demo",), ("run", "retention"), ("train", "churn"), ("train", "clv"), ("predict",), ("produce",), ("pseudonym",),
+    ("tail",), ("clv", "labels"), ("features", "churn"), ("features", "clv"), ("features", "layout"), ("replay", "retention"),
+    ("submit", "retention"), ("conf",), ("status",), ("savepoint",), ("stop",), ("restore", "retention"),
 ]  # fmt: skip
 GROUPS = [("run",), ("train",), ("features",), ("replay",), ("submit",), ("restore",)]
 HEAVY = ["numpy", "numba", "pandas", "sklearn", "pyflink", "rich", "confluent_kafka", "redis", "fastavro", "scipy", "matplotlib"]

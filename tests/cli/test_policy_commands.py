@@ -13,11 +13,11 @@ from keepline.features.churn import CHURN
 from keepline.jobs.settings import PRETRAINED
 from keepline.models.contact.carried import from_json
 from keepline.models.contact.document import DEFAULT, load
-from keepline.models.contact.names import ModelNames
+from keepline.models.contact.names import names_of_all
 from keepline.models.contact.show import show
 from tests.cli.conftest import Command
 
-NAMES = ModelNames(CHURN.names, 0.25, (0.125, 0.25))
+NAMES = names_of_all([("churn", 0.25, (0.125, 0.25), ())], CHURN.names)
 SCHEMA = DEFAULT.parent / "policy.schema.json"
 
 

@@ -1,5 +1,6 @@
 """Histories that hunt: few ids, times at the edges of hours, days, windows, the 90-day and the 400-day rule."""
 
+from collections.abc import Callable
 from typing import Any
 
 from hypothesis import strategies as st
@@ -71,8 +72,40 @@ def fields(draw: st.DrawFn, t: int) -> dict[str, Any]:
     return out
 
 
+cents = st.one_of(st.integers(-(10**7), 10**7).map(lambda n: n / 100), st.sampled_from([0.0, 0.01, -0.01, 19.99, -19.99]))
+
+
 @st.composite
-def histories(draw: st.DrawFn, most: int = 40) -> list[dict[str, Any]]:
+def shopping(draw: st.DrawFn, t: int) -> dict[str, Any]:
+    """What a shopper does: orders, refunds, zeros of both signs, costs or none, visits, promotions, and now and then a call."""
+    match draw(symbols(["order", "order", "order", "free", "PageView", "PromotionResponse", "Call"])):
+        case "order":
+            cost = draw(st.one_of(st.none(), cents))
+            return {"type": "Purchase", "order_id": "o", "amount": draw(cents)} | ({} if cost is None else {"cost": cost})
+        case "free":
+            return {"type": "Purchase", "order_id": "o", "amount": draw(symbols([0.0, -0.0, 5e-324])), "cost": None}
+        case "PageView":
+            return {"type": "PageView", "page": "/"}
+        case "PromotionResponse":
+            response = draw(symbols(["SENT", "SENT", "OPENED", "CLICKED", "REDEEMED", "DECLINED"]))
+            return {"type": "PromotionResponse", "promotion_id": "p", "response": response}
+        case _:
+            return {"type": "Call", "duration_s": 1.0}
+
+
+@st.composite
+def order_days(draw: st.DrawFn) -> list[dict[str, Any]]:
+    """Orders alone, by steps of days around the words of the day bits and the 90 days in which an order may still come."""
+    day, out = 0, []
+    for i in range(draw(st.integers(1, 25))):
+        day += draw(symbols([0, 1, -1, 2, -7, -31, 62, 63, 64, 65, -63, -64, 89, -89, 90, -90, 126, 127, 128, 129, 1000]))
+        out.append({"event_id": f"n{i}", "event_time": day * DAY + draw(symbols([0, HOUR, DAY - 1])), "type": "Purchase", "order_id": "o"})
+        out[-1]["amount"] = float(2**i)  # every set of orders has a sum of its own
+    return out
+
+
+@st.composite
+def histories(draw: st.DrawFn, most: int = 40, own: Callable[[int], st.SearchStrategy[dict[str, Any]]] = fields) -> list[dict[str, Any]]:
     """Records of one customer in order of arrival; times wander, ids repeat, now and then years pass."""
     t = draw(origins)
     ids = draw(symbols([3, 40, 10_000]))
@@ -84,7 +117,7 @@ def histories(draw: st.DrawFn, most: int = 40) -> list[dict[str, Any]]:
         else:
             t += draw(jumps()) if step == 1 else draw(spans())
         event_id = f"e{draw(st.integers(0, ids))}" if draw(st.integers(0, 3)) == 0 else f"n{i}"
-        out.append({"customer_id": "c", "event_id": event_id, "event_time": t} | draw(fields(t)))
+        out.append({"customer_id": "c", "event_id": event_id, "event_time": t} | draw(own(t)))
     return out
 
 

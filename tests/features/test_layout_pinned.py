@@ -14,7 +14,7 @@ from keepline.features.layout import lay_out
 from keepline.features.sets import FEATURE_SETS
 from keepline.features.spec import FeatureError, Measure, Windowed
 
-RELEASED = {"churn-1.json": "c89da492bf8ccee6"}
+RELEASED = {"churn-1.json": "c89da492bf8ccee6", "clv-1.json": "b30d4c5c5f7d6b87"}
 """The first 16 digits of the SHA-256 of each released layout: stored states of users depend on it."""
 
 

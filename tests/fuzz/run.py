@@ -26,7 +26,7 @@ import numpy as np
 from keepline.features.churn import CHURN
 from keepline.models.contact.carried import to_json
 from keepline.models.contact.document import DEFAULT, load
-from keepline.models.contact.names import ModelNames
+from keepline.models.contact.names import names_of_all
 from keepline.models.contact.rules import DAY_MS
 from keepline.operators import layout as at
 from keepline.operators.customer import CustomerKernel
@@ -82,7 +82,7 @@ class Operator:
     """A customer operator in such memory."""
 
     def __init__(self) -> None:
-        names = ModelNames(CHURN.names, 0.6, (0.3, 0.6))
+        names = names_of_all([("churn", 0.6, (0.3, 0.6), ())], CHURN.names)
         self.kernel = CustomerKernel(OperatorSpec(manifest(), emit="delta", policy=to_json(load(DEFAULT, names))))
         self.size = self.kernel.state_size
         slots = witnesses()[0].shape[0] + NAMES + SCRATCH

@@ -1,4 +1,4 @@
-"""A manifest with a weight on every churn feature, so that a wrong feature is a wrong score."""
+"""Models of the tests: churn with a weight on every feature, so that a wrong feature is a wrong score; lifetime value."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import json
 from typing import Any
 
 from keepline.features.churn import CHURN
+from keepline.models.clv import manifest as clv
+from keepline.models.clv.scorer import SCORES, USED
 from keepline.models.manifest import METRICS, Manifest, dump
 
 SCALE = {
@@ -56,3 +58,36 @@ def manifest(threshold: float = 0.6, intercept: float = -0.4) -> dict[str, Any]:
         "joblib_sha256": "",
     }
     return json.loads(dump(Manifest(**raw)))
+
+
+def clv_manifest() -> dict[str, Any]:
+    """The closed forms with the parameters that Fader, Hardie and Lee (2005) found for CDNOW; bands in the middle of what tests see."""
+    estimates = {"r": 0.2426, "alpha": 4.4135, "a": 0.7929, "b": 2.4258}, {"p": 6.2496, "q": 3.7442, "gamma": 15.4435}
+    parts = [
+        {
+            "parameters": {name: {"value": value, "standard_error": None} for name, value in each.items()},
+            "log_likelihood": -1.0,
+            "verdict": "converged",
+            "warnings": [],
+            "customers": 2357,
+        }
+        for each in estimates
+    ]
+    baseline = {name: {"missing": 0.0, "mean": 0.5 + place} for place, name in enumerate(USED)}
+    raw = {
+        "model_id": "clv-test",
+        "version": 2,
+        "feature_set": {"name": "clv", "version": 1},
+        "bgnbd": parts[0],
+        "gamma_gamma": parts[1],
+        "horizon": {"periods": 12, "discount": 0.0},
+        "lifespan": None,
+        "default_margin": 0.3,
+        "currency": "",
+        "deciles": {name: [0.1 * place for place in range(1, 10)] for name in SCORES},
+        "bands": {"p_alive": (0.3, 0.7), "clv_bgnbd": (20.0, 60.0), "clv_formula": (2.0, 9.0)},
+        "baseline": baseline,
+        "data": {"purchases_sha256": "", "purchases": 1, "until": "1997-09-30T23:59:59Z", "customers": 2357},
+        "created": {"command": "test", "versions": {}},
+    }
+    return json.loads(clv.dump(clv.ClvManifest(**raw)))

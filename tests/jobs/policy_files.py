@@ -8,7 +8,7 @@ from typing import Any
 from keepline.features.churn import CHURN
 from keepline.models.contact.carried import to_json
 from keepline.models.contact.document import load
-from keepline.models.contact.names import ModelNames
+from keepline.models.contact.names import names_of_all
 
 TEXT = """\
 policy: tests
@@ -42,5 +42,5 @@ def policy_file(folder: Path, cooldown: str = "30d", median: float = 20.0, more:
 
 def policy(folder: Path, cooldown: str = "30d", threshold: float = 0.6) -> dict[str, Any]:
     """The same as a job's spec carries it, for a model with this threshold."""
-    names = ModelNames(CHURN.names, threshold, (threshold / 2, threshold))
+    names = names_of_all([("churn", threshold, (threshold / 2, threshold), ())], CHURN.names)
     return to_json(load(policy_file(folder, cooldown), names))

@@ -14,7 +14,7 @@ from keepline.models.contact.rules import Happens, Level, Policy, Rise, Trigger
 from keepline.models.contact.signal import Signal
 from keepline.operators import stats
 from keepline.operators.host import HostOperator
-from keepline.operators.signals import unpack
+from keepline.operators.signals import Told, unpack
 from keepline.operators.spec import OperatorSpec
 from keepline.schemas.encode import Ok, encode
 from keepline.schemas.packed import LATE_EVENTS, SCORES, SIGNALS, Frame, Record, pack_record
@@ -37,7 +37,7 @@ def in_our_time(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def signal(frame: Frame) -> Signal:
     """The signal of a frame of these tests' model."""
-    return unpack(frame, CHURN.names, "churn-test", 3)
+    return unpack(frame, [Told(CHURN.names, (("churn", "churn-test", 3),))])
 
 
 def feed(operator: HostOperator, records: list[dict[str, Any]]) -> list[Frame]:
@@ -130,7 +130,8 @@ def test_one_customer_as_the_naive_twin_says(emit: str, records: list[dict[str, 
             assert set(found.features) == set(operator.kernel.names)
     for found in made:
         sent = [record for record in records if record["event_id"] == found.event_id and record["type"] == found.event_type]
-        assert bool(found.fields) == bool(found.event_type and (found.value is None or told(sent[0])))
+        # The id of a late record may come again with another event: the signal is of one of them.
+        assert bool(found.fields) in {bool(found.event_type and (found.value is None or told(each))) for each in sent or [{}]}
         if found.fields and len(sent) == 1:  # else it is a duplicate's first copy, or one after the memory of ids
             assert {name: sent[0].get(name, value) for name, value in found.fields.items()} == found.fields
     late = [to_record(frame.value)[1] for frame in frames if frame.channel == LATE_EVENTS]

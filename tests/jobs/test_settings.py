@@ -21,6 +21,7 @@ NOT_FLAGS_OF_THE_JOB = {"config", "show"}
 IN_HELP = {  # how a default is told, where it is not the value itself
     "redis_ttl": "0s", "model": "the committed one", "policy": "the committed one", "disorder": "1h", "idle_after": "60s",
     "checkpoint_interval": "1s", "checkpoint_dir": "the cluster's own", "topics": "telemetry", "unknown_id_ttl": "30s",
+    "scores": "churn", "clv_model": "the committed one",
 }  # fmt: skip
 WITHOUT_DEFAULT_IN_HELP = {"currency", "restore", "bounded", "kafka", "registry_url", "registry", "writer_schemas", "flink"}
 EVERY = {
@@ -32,6 +33,7 @@ EVERY = {
     "state_backend": ("rocksdb", "rocksdb"), "restore": ("file:///s", "file:///s"), "bounded": ("true", True), "rest_port": ("0", 0),
     "kafka": ('{"a.b": "c"}', {"a.b": "c"}), "registry": ('{"a.b": "c"}', {"a.b": "c"}),
     "registry_url": ("https://h:1", "https://h:1"), "unknown_id_ttl": ("1m", 60_000), "writer_schemas": ("a, b", (Path("a"), Path("b"))),
+    "scores": ("clv,churn", ("churn", "clv")), "clv_model": ("v", Path("v")), "clv_regression": ("r", Path("r")),
     "metrics_port": ("9249", 9249), "flink": ('{"a.b": "c"}', {"a.b": "c"}),
 }  # fmt: skip
 
@@ -82,11 +84,24 @@ def test_every_setting_can_be_given_in_every_place(tmp_path: Path) -> None:
     assert by_environment.model_dump() == by_flag.model_dump() == by_file.model_dump() == expected
 
 
+@pytest.mark.parametrize(("scores", "policy"), [("churn", "retention"), ("clv", "clv"), (["clv", "churn"], "retention-clv")])
+def test_what_is_scored_chooses_the_policy(scores: Any, policy: str) -> None:
+    found = load({"scores": scores}, {})
+    assert found.policy == DEFAULT.with_name(f"{policy}.yaml")
+    assert Path(found.policy).is_file()
+    assert load({"scores": scores, "policy": "none"}, {}).policy == "none"
+
+
+@pytest.mark.parametrize("scores", ["", "churn,churn", "value", "churn,value"])
+def test_scores_are_known_ones(scores: str) -> None:
+    assert "--scores" in refused({"scores": scores})
+
+
 def test_flags_of_the_command_are_the_settings() -> None:
     flags = set(inspect.signature(run.retention).parameters) - NOT_FLAGS_OF_THE_JOB
     assert flags == set(RetentionSettings.model_fields)
     shared = set(inspect.signature(replay.retention).parameters)
-    assert {"model", "emit", "delta", "policy", "disorder", "currency"} <= shared
+    assert {"scores", "model", "clv_model", "clv_regression", "emit", "delta", "policy", "disorder", "currency"} <= shared
 
 
 @pytest.mark.parametrize("command", [run.retention, replay.retention])

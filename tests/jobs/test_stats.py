@@ -88,7 +88,8 @@ def test_a_bound_belongs_to_its_bucket(value: float) -> None:
 
 
 def test_the_description_has_every_count_in_a_word_of_its_own() -> None:
-    described = json.loads(stats.describe("m", 7, "c0de"))
+    scores = [(name, "m" if name == "churn" else "n", 7) for name in stats.SCORE_NAMES]
+    described = json.loads(stats.describe(scores, "c0de"))
     words = [(line["at"], line["at"] + len(line.get("bounds", [0]))) for line in described if "at" in line]
     words += [(line["sum"], line["sum"] + 1) for line in described if line["kind"] == "histogram"]
     words.sort()
@@ -96,8 +97,8 @@ def test_the_description_has_every_count_in_a_word_of_its_own() -> None:
     assert words[-1][1] <= at.STATS + at.STATS_WORDS
     names = [(line["name"], *line.get("labels", {}).values()) for line in described]
     assert len(set(names)) == len(names)
-    (info,) = (line for line in described if line["kind"] == "info")
-    assert info["labels"] == {"model_id": "m", "version": "7", "code": "c0de"}
+    infos = [line["labels"] for line in described if line["kind"] == "info"]
+    assert infos == [{"model_id": model, "version": "7", "code": "c0de"} for model in ("m", "n")]
 
 
 def test_bands_are_those_of_the_schema() -> None:

@@ -121,7 +121,7 @@ class Crowd:
             return {"type": kind, **head, "plan": "gross ß", "monthly_charge": draw.random() * 90, "internet": internet, **rest}
         if kind == "Other":
             return draw.choice([
-                {"type": "Purchase", **head, "order_id": "o", "amount": -3.5},
+                {"type": "Purchase", **head, "order_id": "o", "amount": -3.5 if self._count % 4 == 0 else float(self._count % 70)},
                 {"type": "PageView", **head, "page": "/plans"},
                 {"type": "PromotionResponse", **head, "promotion_id": "p", "response": "OPENED"},
                 {"type": "Unlock", **head, "battery_percent": 40},

@@ -11,7 +11,7 @@ from keepline.models.contact.course import Step, advance, on_signal
 from keepline.models.contact.records import Output
 from keepline.models.contact.rest import asleep
 from keepline.models.contact.rules import DAY_MS, HOUR_MS, Happens, Level, Offer, Policy, Trigger
-from keepline.models.contact.signal import Reason, Signal
+from keepline.models.contact.signal import Reason, Scored, Signal
 from keepline.models.contact.state import Contact
 from keepline.models.contact.stored import pack, unpack
 
@@ -53,6 +53,16 @@ def signal(time: int = NOON, **changes: Any) -> Signal:
 def calm(time: int, **changes: Any) -> Signal:
     """The same customer, no longer at risk."""
     return signal(time, **({"value": 0.2, "band": 0, "active": 0} | changes))
+
+
+def clv(value: float, band: int = 1) -> Scored:
+    """A customer lifetime value."""
+    return Scored(value, band, (Reason("orders", 3.0, 12.5), Reason("t_days", 40.0, -2.0)), "bgnbd", 4)
+
+
+def alive(value: float, band: int = 1) -> Scored:
+    """A probability to be alive."""
+    return Scored(value, band, (Reason("recency_days", 3.0, 0.2),), "bgnbd", 4)
 
 
 def record(kind: str, time: int, **fields: Any) -> Signal:

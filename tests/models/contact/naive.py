@@ -6,6 +6,7 @@ minute by minute, caps recounted over every window, cool-downs and holds read of
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,7 +16,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from keepline.models.contact.arms import identifier
 from keepline.models.contact.records import Output
-from keepline.models.contact.rules import Happens, Level, Offer, Policy, Trigger
+from keepline.models.contact.rules import Happens, Level, Offer, Policy, Rise, Trigger
 from keepline.models.contact.signal import Signal
 from keepline.models.contact.state import TOLD_MS
 
@@ -36,6 +37,36 @@ def is_control(policy: Policy, customer: str) -> bool:
 def intervention_id(signal: Signal, kind: str, now: int, policy: Policy) -> str:
     led: tuple[object, ...] = ("event", signal.event_id) if signal.event_id else ("tick", now)
     return identifier("c1", kind, *led, *([now] if signal.event_type in CONTROL_RECORDS else []), policy.version)
+
+
+def all_scores(signal: Signal) -> dict[str, dict[str, Any]]:
+    """All scores of a signal by name, each with what records say of it."""
+    asked = ("value", "band", "reasons", "model_id", "model_version")
+    found = {name: {key: getattr(each, key) for key in asked} for name, each in signal.others.items()}
+    if signal.value is not None:
+        found[signal.score] = {key: getattr(signal, key) for key in asked}
+    return found
+
+
+def number_of(signal: Signal, source: str) -> float | None:
+    """What a source says: `score:NAME` or `feature:NAME`."""
+    kind, name = source.split(":")
+    if kind == "feature":
+        return signal.features.get(name)
+    return all_scores(signal)[name]["value"] if name in all_scores(signal) else None
+
+
+def rests_on(trigger: Trigger, signal: Signal) -> str:
+    """The name of the score that a decision rests on: the trigger's, if there is one, else the main one."""
+    kind, _, name = ("" if isinstance(trigger.when, Happens) else trigger.when.source).partition(":")
+    return name if kind == "score" and name in all_scores(signal) else signal.score
+
+
+def told_of(trigger: Trigger, signal: Signal) -> dict[str, Any]:
+    """What records say of the scores."""
+    name, scores = rests_on(trigger, signal), all_scores(signal)
+    nothing = {"value": 0.0, "band": 0, "reasons": (), "model_id": signal.model_id, "model_version": signal.model_version}
+    return scores.get(name, nothing) | {"score": name, "scores": {each: scores[each]["value"] for each in scores}}
 
 
 @dataclass
@@ -63,7 +94,9 @@ class Watcher:
         self.now = self.last = 0
         self.consents: list[tuple[int, str, str, str]] = []
         self.zones: list[tuple[int, str]] = []
-        self.scores: list[tuple[int, float]] = []
+        self.scores: list[tuple[int, dict[str, float]]] = []
+        self.rested: dict[str, dict[str, Any]] = {}
+        self.row_of: dict[str, dict[str, Any]] = {}
         self.complaints: list[int] = []
         self.active = 0
         self.ended = False
@@ -121,7 +154,7 @@ class Watcher:
     # What should be decided.
 
     def fired(self, signal: Signal) -> list[Trigger]:
-        informs = signal.value is not None or signal.event_type not in CONTROL_RECORDS
+        informs = signal.value is not None or bool(signal.others) or signal.event_type not in CONTROL_RECORDS
         found = []
         for trigger in self.policy.triggers:
             when = trigger.when
@@ -130,27 +163,33 @@ class Watcher:
             elif isinstance(when, Happens):
                 fires = when.event == signal.event_type and (not when.field or signal.fields.get(when.field) in when.symbols)
             else:
-                window = [value for at, value in self.scores if at >= self.now - when.within_ms]
-                fires = signal.value is not None and signal.value - min(window) >= when.by
+                name, value = when.source.removeprefix("score:"), number_of(signal, when.source)
+                window = [scores[name] for at, scores in self.scores if at >= self.now - when.within_ms and name in scores]
+                if value is None:
+                    fires = False
+                elif isinstance(when, Rise):
+                    fires = any(value - before >= when.by for before in window)
+                else:
+                    fires = any(before > 0 and before - value >= when.by * before for before in window)
             if fires:
                 found.append(trigger)
         return sorted(found, key=lambda trigger: -trigger.priority)
 
-    def suits(self, offer: Offer, signal: Signal) -> bool:
+    def suits(self, offer: Offer, trigger: Trigger, signal: Signal) -> bool:
         for condition in offer.conditions:
             if condition.reasons:
-                if not any(reason.feature in condition.reasons and reason.contribution > 0 for reason in signal.reasons):
+                reasons = told_of(trigger, signal)["reasons"]
+                if not any(reason.feature in condition.reasons and reason.contribution > 0 for reason in reasons):
                     return False
                 continue
-            name = condition.source.partition(":")[2]
-            value = signal.features.get(name) if condition.source.startswith("feature:") else signal.value
+            value = number_of(signal, condition.source)
             if value is None or not condition.at_least <= value < condition.below:
                 return False
         return True
 
     def expected(self, trigger: Trigger, signal: Signal) -> tuple[str, str, str, int]:
         """(result or reason, kind, channel, moment)."""
-        suited = [offer for offer in self.policy.offers if trigger.name in offer.triggers and self.suits(offer, signal)]
+        suited = [offer for offer in self.policy.offers if trigger.name in offer.triggers and self.suits(offer, trigger, signal)]
         if not suited:
             return "NO_OFFER", "", "", 0
 
@@ -228,6 +267,8 @@ class Watcher:
         decided = []
         for output in outputs:
             record = output.record["decision"] if output.kind == "claim" else output.record
+            if output.kind in ("decision", "claim") and record["result"] != "CANCELLED":
+                self.rests(record, signal)
             ticket = record.get("escalation_of") or record.get("kind") == (self.policy.escalation and self.policy.escalation.kind)
             if output.kind in ("decision", "claim") and not ticket and record["result"] != "CANCELLED":
                 decided.append(
@@ -244,13 +285,35 @@ class Watcher:
         for output in outputs:
             self.put(output)
 
+    def rests(self, record: dict[str, Any], signal: Signal) -> None:
+        """The numbers of a new decision; of a ticket they are those of the offer that it follows."""
+        if self.policy.escalation and record["kind"] == self.policy.escalation.kind:
+            return
+        trigger = next(each for each in self.policy.triggers if each.name == record["trigger"])
+        told, made_from = told_of(trigger, signal), json.loads(record["made_from"])
+        if signal.value is not None or signal.others:
+            assert made_from["score"] == told["value"]
+        assert made_from["score_name"] == told["score"]
+        assert made_from["scores"] == told["scores"]
+        assert made_from["band"] == ("LOW", "MEDIUM", "HIGH")[told["band"]]
+        assert record["model_version"] == told["model_version"]
+        if record["intervention_id"]:
+            self.rested[record["intervention_id"]] = told
+
+    def numbers(self, record: dict[str, Any], told: dict[str, Any]) -> None:
+        """An intervention or a row says of the scores what they were when the offer was decided on."""
+        assert {key: record[key] for key in ("score", "value", "model_id", "model_version")} == {
+            key: told[key] for key in ("score", "value", "model_id", "model_version")
+        }
+        if "reasons" in record:
+            assert [each["feature"] for each in record["reasons"]] == [each.feature for each in told["reasons"]]
+
     def heard(self, signal: Signal) -> None:
         self.now = max(self.now, signal.time)
         fields = signal.fields
-        if signal.value is not None or signal.event_type not in CONTROL_RECORDS:
+        if signal.value is not None or signal.others or signal.event_type not in CONTROL_RECORDS:
             self.active, self.ended = signal.active, signal.ended
-        if signal.value is not None:
-            self.scores.append((self.now, signal.value))
+        self.scores.append((self.now, told_of(Trigger("", Happens("")), signal)["scores"]))
         if signal.event_type in ("Consent", "Subscription") and fields.get("time_zone"):
             self.zones.append((signal.time, fields["time_zone"]))
         if signal.event_type == "Consent":
@@ -281,6 +344,7 @@ class Watcher:
         elif output.record["status"] == "LANDED":
             row = output.record
             assert row["decision_id"] in self.decisions - self.landed
+            self.numbers(row, self.row_of[row["decision_id"]])
             self.landed.add(row["decision_id"])
             assert output.at == row["closed_at"] == row["decided_at"] + self.policy.landing_ms + 1
             assert all(each["event_time"] <= row["decided_at"] + self.policy.landing_ms for each in row["outcomes"])
@@ -292,6 +356,8 @@ class Watcher:
         assert id_ not in self.made, "twice in one life"
         assert not self.quiet(channel, at)
         assert not self.ended
+        if not control:
+            self.numbers(record, self.rested[follows or id_])
         if follows:
             self.escalated(record, at, follows)
         else:
@@ -354,6 +420,7 @@ class Watcher:
             self.offered(record | kept_back, at, claimed=False, control=True)
         if result == "EMITTED" or record["reason"] == "CONTROL":
             self.decisions.add(record["decision_id"])
+            self.row_of[record["decision_id"]] = self.rested[self.made[id_].record["escalation_of"] or id_]
         if not ticket:
             self.told[record["trigger"]] = record["kind"], record["reason"] if result == "SUPPRESSED" else result, at
 

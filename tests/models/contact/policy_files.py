@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 from keepline.models.contact.document import load
-from keepline.models.contact.names import ModelNames
+from keepline.models.contact.names import names_of_all
 from keepline.models.contact.rules import Policy
 
-MODEL = ModelNames(("overdue_bills", "bill_rise", "monthly_charge", "data_mb_30d"), 0.25, (0.125, 0.5))
+FEATURES = ("overdue_bills", "bill_rise", "monthly_charge", "data_mb_30d")
+CHURN = ("churn", 0.25, (0.125, 0.5), ())
+MODEL = names_of_all([CHURN], FEATURES)
+SEVERAL = names_of_all(
+    [
+        CHURN,
+        ("p_alive", None, (0.3, 0.7), (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 1.0, 1.0)),
+        ("clv_bgnbd", None, (20.0, 400.0), (0.0, 10.0, 20.0, 50.0, 75.5, 100.0, 200.0, 400.0, 900.0)),
+        ("clv_regression", None, (15.0, 300.0), ()),
+    ],
+    (*FEATURES, "orders_90d"),
+)
+"""A job of four scores; many customers have no value at all, and of many it is sure that they are alive."""
 BASE = """\
 policy: telecom
 version: 3

@@ -18,6 +18,7 @@ from keepline.models.contact.rules import (
     Cap,
     Condition,
     Escalation,
+    Fall,
     Happens,
     Holdout,
     Level,
@@ -35,8 +36,13 @@ NUMBER = st.floats(allow_nan=False, allow_infinity=False)
 WHOLE = st.integers(0, 2**53)
 TEXTS = st.lists(TEXT, max_size=3).map(tuple)
 BY = st.lists(st.sampled_from(CHANNELS), max_size=4, unique=True).map(tuple)
-WHEN = st.one_of(st.builds(Level, TEXT, NUMBER), st.builds(Rise, TEXT, NUMBER, WHOLE), st.builds(Happens, TEXT, TEXT, TEXTS))
 LOW, HIGH = st.one_of(NUMBER, st.just(float("-inf"))), st.one_of(NUMBER, st.just(float("inf")))
+WHEN = st.one_of(
+    st.builds(Level, TEXT, LOW, HIGH),
+    st.builds(Rise, TEXT, NUMBER, WHOLE),
+    st.builds(Fall, TEXT, NUMBER, WHOLE),
+    st.builds(Happens, TEXT, TEXT, TEXTS),
+)
 CONDITION = st.builds(Condition, TEXT, LOW, HIGH, TEXTS)
 OFFER = st.builds(Offer, TEXT, TEXT, BY, TEXTS, st.lists(CONDITION, max_size=3).map(tuple), st.booleans(), WHOLE, WHOLE, TEXT)
 
@@ -93,6 +99,7 @@ def test_the_file_of_the_tests() -> None:
         "when": {"is": "rise", "source": "score:churn", "by": 0.2, "within_ms": 604_800_000},
         "priority": 0,
     }
+    assert plain["triggers"][0]["when"] == {"is": "level", "source": "score:churn", "at_least": 0.25, "below": None}
     assert plain["offers"][0]["conditions"][0] == {"source": "", "at_least": None, "below": None, "reasons": ["bill_rise"]}
 
 

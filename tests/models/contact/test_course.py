@@ -10,9 +10,23 @@ import pytest
 
 from keepline.models.contact.arms import identifier
 from keepline.models.contact.course import advance, on_signal, on_time
-from keepline.models.contact.rules import Budget, Cap, Condition, Happens, Holdout, Level, Offer, Policy, QuietHours, Rise, Trigger
+from keepline.models.contact.rules import (
+    Budget,
+    Cap,
+    Condition,
+    Escalation,
+    Fall,
+    Happens,
+    Holdout,
+    Level,
+    Offer,
+    Policy,
+    QuietHours,
+    Rise,
+    Trigger,
+)
 from keepline.models.contact.signal import Signal
-from keepline.models.contact.state import MOST_LOW, TOLD_MS
+from keepline.models.contact.state import MOST_POINTS, TOLD_MS, Point, Trail
 from keepline.schemas.records import from_record, to_record
 from tests.models.contact.lives import (
     AT_RISK,
@@ -23,11 +37,14 @@ from tests.models.contact.lives import (
     POLICY,
     SMS,
     Life,
+    alive,
     at,
     brief,
     calm,
+    clv,
     complaint,
     consent,
+    outcome,
     record,
     signal,
 )
@@ -36,6 +53,7 @@ NIGHT = replace(POLICY, quiet=(QuietHours(21 * 60, 8 * 60),))
 TWO_AM = at("2026-03-02T02:00:00+00:00")
 EIGHT_AM = at("2026-03-02T08:00:00+00:00")
 RISING = Trigger("rising", Rise("score:churn", 0.25, 2 * DAY))
+FALLING = Trigger("falling", Fall("score:clv_bgnbd", 0.3, 2 * DAY))
 EMITTED = [("intervention", "sms_discount", "SMS"), ("decision", "EMITTED", "AT_RISK")]
 
 
@@ -85,6 +103,8 @@ def test_an_offer_says_all_that_its_receiver_needs() -> None:
         "event_id": f"e{NOON}",
         "score": 0.9,
         "band": "HIGH",
+        "score_name": "churn",
+        "scores": {"churn": 0.9},
         "active": ["at_risk"],
         "ended": False,
         "consents": [],
@@ -106,6 +126,8 @@ def test_what_a_decision_was_made_from_is_told_in_full() -> None:
         "event_id": f"e{NOON + 2 * DAY + 6 * HOUR}",
         "score": 0.85,
         "band": "HIGH",
+        "score_name": "churn",
+        "scores": {"churn": 0.85},
         "active": ["at_risk"],
         "ended": False,
         "consents": [{"purpose": "MARKETING", "channel": "ALL", "status": "GRANTED", "at": NOON - HOUR}],
@@ -116,6 +138,63 @@ def test_what_a_decision_was_made_from_is_told_in_full() -> None:
         "held": [],
         "cap": {"most": 1, "per_ms": 60 * DAY, "channel": ""},
     }
+
+
+LEAVING = Trigger("leaving", Level("score:p_alive", below=0.3))
+WIN_BACK = Offer("win_back", "Come back", ("EMAIL",), ("leaving",))
+OF_SCORES = replace(POLICY, triggers=(AT_RISK, LEAVING, OVERDUE), offers=(WIN_BACK, SMS))
+OTHERS = {"p_alive": alive(0.25, 0), "clv_bgnbd": clv(80.0)}
+
+
+def test_records_say_the_score_that_the_trigger_rests_on() -> None:
+    life = Life(OF_SCORES)
+    outputs = life.send(signal(others=OTHERS, active=0b111))
+    assert brief(outputs) == [
+        ("intervention", "sms_discount", "SMS"),
+        ("decision", "EMITTED", "AT_RISK"),
+        ("decision", "SUPPRESSED", "OUTRANKED"),
+        ("decision", "SUPPRESSED", "OUTRANKED"),
+    ]
+    for output, score, value, band, version in zip(
+        outputs[1:], ("churn", "p_alive", "churn"), (0.9, 0.25, 0.9), ("HIGH", "LOW", "HIGH"), (2, 4, 2), strict=True
+    ):
+        made_from = json.loads(output.record["made_from"])
+        assert (made_from["score_name"], made_from["score"], made_from["band"]) == (score, value, band)
+        assert made_from["scores"] == {"churn": 0.9, "clv_bgnbd": 80.0, "p_alive": 0.25}
+        assert output.record["model_version"] == version
+    made, decision = (output.record for output in Life(OF_SCORES).send(signal(others=OTHERS, active=0b010)))
+    assert (decision["reason"], decision["model_version"]) == ("LEAVING", 4)
+    assert {key: made[key] for key in ("kind", "score", "value", "model_id", "model_version", "reasons")} == {
+        "kind": "win_back",
+        "score": "p_alive",
+        "value": 0.25,
+        "model_id": "bgnbd",
+        "model_version": 4,
+        "reasons": [{"feature": "recency_days", "value": 3.0, "contribution": 0.2}],
+    }
+
+
+def test_a_held_offer_its_row_and_its_ticket_keep_the_score_that_they_rest_on() -> None:
+    policy = replace(OF_SCORES, quiet=(QuietHours(21 * 60, 8 * 60, ("EMAIL",)),), escalation=Escalation(3 * DAY))
+    life = Life(policy)
+    life.send(signal(TWO_AM, value=0.2, band=0, others=OTHERS, active=0b010))
+    life.send(signal(TWO_AM + HOUR, others={"p_alive": alive(0.1, 0)}, active=0b010))
+    life.until(EIGHT_AM)
+    life.send(complaint(EIGHT_AM + HOUR))
+    life.until(NOON + 100 * DAY)
+    told = [(each["kind"], each["score"], each["value"], each["model_version"]) for each in life.records("intervention")]
+    assert told == [("win_back", "p_alive", 0.25, 4), ("support_ticket", "p_alive", 0.25, 4)]
+    assert [(each["score"], each["value"], each["model_id"]) for each in life.records("labelled")] == [("p_alive", 0.25, "bgnbd")] * 2
+    scores = {json.dumps(json.loads(each["made_from"])["scores"]) for each in life.records("decision") if each["result"] != "SUPPRESSED"}
+    assert scores == {'{"churn": 0.2, "clv_bgnbd": 80.0, "p_alive": 0.25}'}
+
+
+def test_a_job_without_churn_has_another_main_score() -> None:
+    main = {"score": "p_alive", "value": 0.25, "band": 0, "reasons": OTHERS["p_alive"].reasons, "model_id": "bgnbd", "model_version": 4}
+    outputs = Life(OF_SCORES).send(signal(**main, others={"clv_bgnbd": clv(80.0)}, active=0b100))
+    assert [output.record["score"] for output in outputs if output.kind == "intervention"] == ["p_alive"]
+    (unknown,) = Life(OF_SCORES).send(replace(outcome(NOON, "f" * 32, "ACCEPTED"), **main))
+    assert (unknown.record["status"], unknown.record["score"]) == ("UNKNOWN", "p_alive")
 
 
 def test_a_suppression_is_told_once_until_something_else_is_decided() -> None:
@@ -198,14 +277,91 @@ def test_a_rise_is_over_the_lowest_score_of_its_window(scores: list[tuple[float,
     assert bool(outputs[-1]) == fires
 
 
-def test_low_scores_are_bounded() -> None:
-    life = Life(replace(POLICY, triggers=(replace(RISING, when=Rise("score:churn", 0.9, DAY)),), offers=()))
-    for i in range(MOST_LOW + 50):
-        life.send(calm(NOON + i, value=0.1 + i / 10_000))
+@pytest.mark.parametrize(
+    ("values", "fires"),
+    [
+        ([(0, 100.0)], False),
+        ([(0, 100.0), (1, 70.0)], True),
+        ([(0, 100.0), (1, 70.01)], False),
+        ([(0, 100.0), (48, 70.0)], True),  # the window is two days, its edge included
+        ([(0, 100.0), (48.001, 70.0)], False),
+        ([(0, 60.0), (1, 100.0), (2, 80.0), (3, 70.0)], True),
+        ([(0, 100.0), (10, 90.0), (49, 65.0)], False),  # 90 is the highest that is left
+        ([(0, 100.0), (10, 90.0), (49, 63.0)], True),
+        ([(0, 70.0), (1, 100.0)], False),
+        ([(0, 0.0), (1, 0.0)], False),  # of nothing there is no share
+        ([(0, 0.0), (1, -5.0)], False),
+        ([(0, 5.0), (1, 0.0)], True),
+    ],
+)
+def test_a_fall_is_a_share_of_the_highest_score_of_its_window(values: list[tuple[float, float]], fires: bool) -> None:
+    life = Life(replace(POLICY, triggers=(FALLING,), offers=(replace(SMS, triggers=("falling",)),)))
+    outputs = [life.send(calm(NOON + round(hours * HOUR), others={"clv_bgnbd": clv(value)})) for hours, value in values]
+    assert not any(outputs[:-1])
+    assert bool(outputs[-1]) == fires
+
+
+@pytest.mark.parametrize(("hours", "fired"), [(1, ["soon", "later"]), (23, ["soon", "later"]), (25, ["later"]), (49, [])])
+@pytest.mark.parametrize("falls", [False, True])
+def test_each_trigger_looks_at_a_window_of_its_own(falls: bool, hours: int, fired: list[str]) -> None:
+    kind, values = (Fall, (0.8, 0.4)) if falls else (Rise, (0.4, 0.8))
+    triggers = (Trigger("soon", kind("score:p_alive", 0.3, DAY)), Trigger("later", kind("score:p_alive", 0.3, 2 * DAY)))
+    life = Life(replace(POLICY, triggers=triggers, offers=()))
+    life.send(*(calm(NOON + each * HOUR, others={"p_alive": alive(value)}) for each, value in zip((0, hours), values, strict=True)))
+    assert [each["trigger"] for each in life.records("decision")] == fired
+
+
+def test_a_customer_without_the_score_neither_rises_nor_falls() -> None:
+    rising = Trigger("alive", Rise("score:p_alive", 0.2, DAY))
+    life = Life(replace(POLICY, triggers=(FALLING, rising), offers=(replace(SMS, triggers=("falling", "alive")),)))
+    assert life.send(calm(NOON), calm(NOON + 1, value=None), calm(NOON + 2)) == []
+    assert life.contact is None
+    assert life.send(calm(NOON + 3, others={"clv_bgnbd": clv(9.0)}), calm(NOON + 4)) == []
     assert life.contact is not None
-    assert len(life.contact.low) == MOST_LOW
-    assert life.contact.low[0].value == 0.1
-    assert life.contact.low[-1].at == NOON + MOST_LOW + 49
+    assert life.contact.trails == (Trail("score:clv_bgnbd", True, (Point(NOON + 3, 9.0),)),)
+    assert brief(life.send(calm(NOON + 5, others={"clv_bgnbd": clv(5.0)})))[-1] == ("decision", "EMITTED", "FALLING")
+
+
+def test_each_score_has_trails_of_its_own() -> None:
+    """Rises of churn and falls of it, falls of another score; each remembers for the longest of its own windows."""
+    triggers = (
+        RISING,
+        Trigger("soon", Rise("score:churn", 0.5, HOUR)),
+        Trigger("calmed", Fall("score:churn", 0.9, DAY)),
+        Trigger("falling", Fall("score:clv_bgnbd", 0.9, 3 * HOUR)),
+    )
+    life = Life(replace(POLICY, triggers=triggers, offers=()))
+    for hour, (churn, value) in enumerate([(0.5, 50.0), (0.4, 60.0), (0.45, 55.0)]):
+        life.send(calm(NOON + hour * HOUR, value=churn, others={"clv_bgnbd": clv(value)}))
+
+    def kept() -> dict[tuple[str, bool], list[float]]:
+        return {(each.source, each.falls): [point.value for point in each.points] for each in life.contact.trails} if life.contact else {}
+
+    assert kept() == {
+        ("score:churn", False): [0.4, 0.45],
+        ("score:churn", True): [0.5, 0.45],
+        ("score:clv_bgnbd", True): [60.0, 55.0],
+    }
+    life.send(replace(consent(NOON + 4 * HOUR + 1), value=None))
+    assert kept()["score:clv_bgnbd", True] == [55.0]
+    life.send(replace(consent(NOON + DAY + 1), value=None))
+    assert kept() == {("score:churn", False): [0.4, 0.45], ("score:churn", True): [0.45]}
+    life.send(replace(consent(NOON + 2 * DAY + 2 * HOUR + 1), value=None))
+    assert kept() == {}
+
+
+@pytest.mark.parametrize("falls", [False, True])
+def test_trails_are_bounded(falls: bool) -> None:
+    when = (Fall if falls else Rise)("score:churn", 0.9, DAY)
+    life = Life(replace(POLICY, triggers=(replace(RISING, when=when),), offers=()))
+    for i in range(MOST_POINTS + 50):
+        life.send(calm(NOON + i, value=0.5 + (-i if falls else i) / 10_000))
+    assert life.contact is not None
+    (trail,) = life.contact.trails
+    assert trail.falls == falls
+    assert len(trail.points) == MOST_POINTS
+    assert trail.points[0].value == 0.5
+    assert trail.points[-1].at == NOON + MOST_POINTS + 49
 
 
 def test_a_held_offer_is_made_when_the_night_is_over() -> None:
@@ -459,7 +615,7 @@ def test_what_is_forgotten_on_the_way_is_over() -> None:
 
     def left() -> list[int]:
         assert life.contact is not None
-        return [len(life.contact.cooldowns), len(life.contact.contacts), len(life.contact.low)]
+        return [len(life.contact.cooldowns), len(life.contact.contacts), len(life.contact.trails)]
 
     seen = []
     for later in (HOUR - 1, HOUR, 2 * HOUR - 1, 2 * HOUR, 2 * DAY, 2 * DAY + 1):

@@ -11,10 +11,10 @@ from keepline.models.contact.arms import identifier
 from keepline.models.contact.compiled import compiled
 from keepline.models.contact.consent import BIT, Permitted
 from keepline.models.contact.decide import Candidate, Emit, Hold, Suppress, Verdict, choose, decide
-from keepline.models.contact.rules import CHANNELS, Cap, Condition, Happens, Holdout, Offer, Policy, QuietHours, Trigger
+from keepline.models.contact.rules import CHANNELS, Cap, Condition, Fall, Happens, Holdout, Level, Offer, Policy, QuietHours, Rise, Trigger
 from keepline.models.contact.signal import Reason, Signal
 from keepline.models.contact.state import Contact, Contacted, Cooldown, Proposal, Row, Snapshot
-from tests.models.contact.lives import AT_RISK, CALL_BACK, COMPLAINT, DAY, HOUR, NOON, OVERDUE, POLICY, SMS, at, complaint, signal
+from tests.models.contact.lives import AT_RISK, CALL_BACK, COMPLAINT, DAY, HOUR, NOON, OVERDUE, POLICY, SMS, at, clv, complaint, signal
 
 ALL = Permitted(15, 15)
 NEW = Contact("c1")
@@ -223,6 +223,46 @@ def offers(*conditions: tuple[Condition, ...], **changes: Any) -> Policy:
 def test_conditions(condition: Condition, holds: bool) -> None:
     sent = signal(features={"data_mb_30d": 500.0, "nan": float("nan")}, reasons=(*signal().reasons, Reason("zero", 1.0, 0.0)))
     assert isinstance(verdict(offers((condition,)), sent=sent), Emit) == holds
+
+
+@pytest.mark.parametrize(
+    ("condition", "holds"),
+    [
+        (Condition("score:clv_bgnbd", 80.0), True),
+        (Condition("score:clv_bgnbd", 80.1), False),
+        (Condition("score:clv_bgnbd", below=80.0), False),
+        (Condition("score:clv_bgnbd", 0.0, 80.5), True),
+        (Condition("score:p_alive", below=1.0), False),  # which is not computed
+        (Condition(reasons=("orders",)), False),  # of the value, but the trigger rests on churn
+        (Condition(reasons=("bill_rise",)), True),
+    ],
+)
+def test_conditions_on_another_score(condition: Condition, holds: bool) -> None:
+    assert isinstance(verdict(offers((condition,)), sent=signal(others={"clv_bgnbd": clv(80.0)})), Emit) == holds
+
+
+def test_reasons_are_those_of_the_score_that_the_trigger_rests_on() -> None:
+    falling = Trigger("falling", Fall("score:clv_bgnbd", 0.3, DAY))
+    policy = replace(offers((Condition(reasons=("orders",)),), triggers=("falling",)), triggers=(falling,))
+    assert isinstance(verdict(policy, sent=signal(others={"clv_bgnbd": clv(80.0)}), trigger=falling), Emit)
+    assert verdict(policy, sent=signal(), trigger=falling) == Suppress("NO_OFFER")  # churn's reasons
+
+
+@pytest.mark.parametrize(
+    "when",
+    [
+        Level("score:p_alive", below=0.3), Level("score:clv_bgnbd", 5.0),
+        Rise("score:p_alive", 0.2, DAY), Fall("score:clv_bgnbd", 0.3, DAY),
+    ],
+)  # fmt: skip
+def test_every_score_needs_consent_to_profiling(when: Level | Rise | Fall) -> None:
+    trigger = Trigger("scored", when)
+    policy = replace(offers((), triggers=("scored",)), triggers=(trigger,))
+    assert isinstance(verdict(policy, trigger=trigger), Emit)
+    found = verdict(policy, trigger=trigger, consent=Permitted(15, 0))
+    assert isinstance(found, Suppress)
+    assert found.reason == "NO_PROFILING_CONSENT"
+    assert (trigger.scored, trigger.score) == (True, when.source.removeprefix("score:"))
 
 
 def test_a_customer_without_a_score_is_within_no_limits_of_it() -> None:

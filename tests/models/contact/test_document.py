@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from keepline.features.churn import CHURN
 from keepline.jobs.settings import PRETRAINED
 from keepline.models.contact.document import DEFAULT, TOP, load
-from keepline.models.contact.names import ModelNames, names_of
+from keepline.models.contact.names import names_of, names_of_all
 from keepline.models.contact.rules import (
     CHANNELS,
     DAY_MS,
@@ -23,6 +23,7 @@ from keepline.models.contact.rules import (
     Cap,
     Condition,
     Escalation,
+    Fall,
     Happens,
     Holdout,
     Level,
@@ -35,12 +36,15 @@ from keepline.models.contact.rules import (
 from keepline.models.contact.values import PolicyError
 from keepline.models.contact.watched import MOST_LEVELS, watched_levels
 from keepline.models.manifest import load as load_model
-from tests.models.contact.policy_files import BASE, MODEL, read
+from tests.models.contact.policy_files import BASE, FEATURES, MODEL, SEVERAL, read
 
 TOLD = ", ".join(TOP)
 LETTERS = "at most 64 letters, digits, dots, dashes and _, a letter or a digit first"
 OFFER = "for, if, channels, offer, cooldown, valid, service, campaign"
-SCORE = "score, at_least, rises_by, within, priority"
+SCORE = "score, at_least, below, rises_by, falls_by, within, priority"
+MOVES = "at_least: or below:, or rises_by: or falls_by: with within:"
+ONE_OF_THEM = "expected a level, a rise or a fall; make it two triggers"
+AS_PROBABILITY = "expected a number above 0 and below 1, as the score is a probability"
 SHARE = "expected a share above 0 and below all, such as 10% or 0.1"
 EVENTS = "Call, DataSession, Message, SupportContact, Bill, Payment, Subscription, Purchase, PageView, PromotionResponse, Unlock, AppOpen"
 RISK = "score: churn, at_least: threshold"
@@ -121,7 +125,7 @@ ERRORS = [
      "at_least of trigger at_risk is 0: expected a number above 0 and below 1, as the score is a probability"),
     (RISK, "score: churn, at_least: .nan", "11:37",
      "at_least of trigger at_risk is '.nan' (float): expected a number, or one of threshold, MEDIUM, HIGH"),
-    (RISK, "score: churn", "11:3", "trigger at_risk does not say when it fires: expected at_least:, or rises_by: with within:"),
+    (RISK, "score: churn", "11:3", f"trigger at_risk does not say when it fires: expected {MOVES}"),
     (RISK, "at_least: threshold", "11:3", "trigger at_risk does not say what it is about: expected score, feature or event"),
     (RISK, "scroe: churn, at_least: threshold", "11:13",
      "trigger at_risk does not say what it is about: expected score, feature or event; did you mean score?"),
@@ -132,8 +136,26 @@ ERRORS = [
     ("priority: 10", "priority: high", "11:58", "priority of trigger at_risk is 'high': expected a whole number from 0"),
     ("priority: 10", "prioriy: 10", "11:48",
      f"unknown key 'prioriy' in trigger at_risk, beside score; did you mean priority?; expected {SCORE}"),
-    ("priority: 10", "within: 7d", "11:48", "trigger at_risk has at_least and within: expected a level or a rise; make it two triggers"),
-    ("rises_by: 0.2, ", "", "12:3", "trigger rising has no rises_by: expected rises_by:; add it"),
+    ("priority: 10", "within: 7d", "11:48", f"trigger at_risk has at_least and within: {ONE_OF_THEM}"),
+    ("priority: 10", "rises_by: 0.1", "11:48", f"trigger at_risk has at_least and rises_by: {ONE_OF_THEM}"),
+    ("rises_by: 0.2, ", "", "12:3", "trigger rising has within, but no rises_by or falls_by: expected one of them; add it"),
+    ("rises_by: 0.2, ", "falls_by: 0.2, rises_by: 0.2, ", "12:26",
+     "trigger rising has rises_by and falls_by: expected one of them; make it two triggers"),
+    ("rises_by: 0.2", "falls_by: 120%", "12:36", f"falls_by of trigger rising is '120%': {SHARE}"),
+    ("rises_by: 0.2", "falls_by: much", "12:36", f"falls_by of trigger rising is 'much': {SHARE}"),
+    ("rises_by: 0.2, within: 7d", "falls_by: 30%", "12:3", "trigger rising has no within: expected within:; add it"),
+    (RISK, "score: churn, below: 0.2, falls_by: 30%, within: 1d", "11:39",
+     f"trigger at_risk has below and falls_by: {ONE_OF_THEM}"),
+    (RISK, "score: churn, at_least: HIGH, below: MEDIUM", "11:3",
+     "no number is at least 0.5 and below 0.125: expected at_least: less than below:"),
+    (RISK, "score: churn, at_least: D8", "11:37",
+     "at_least of trigger at_risk is 'D8': expected a number, or one of threshold, MEDIUM, HIGH"),
+    (RISK, "score: churn, below: 1", "11:34", f"below of trigger at_risk is 1: {AS_PROBABILITY}"),
+    (LATE, "overdue_bills, below: MEDIUM", "14:43", "below of trigger missed is 'MEDIUM': expected a number"),
+    (LATE, "overdue_bills, below: 1, at_least: 1", "14:3",
+     "no number is at least 1 and below 1: expected at_least: less than below:"),
+    (LATE, "overdue_bills, at_least: 1, falls_by: 30%", "14:49",
+     "unknown key 'falls_by' in trigger missed, beside feature; expected feature, at_least, below, priority"),
     (", within: 7d", "", "12:3", "trigger rising has no within: expected within:; add it"),
     ("rises_by: 0.2", "rises_by: 0", "12:36",
      "rises_by of trigger rising is '0' (int): expected a number above 0 and below 1, as the score is a probability"),
@@ -158,10 +180,10 @@ ERRORS = [
      "feature of trigger missed is 'overdue_bill': expected a feature of the model; did you mean overdue_bills?"),
     (LATE, "zzz, at_least: 1", "14:21",
      "feature of trigger missed is 'zzz': expected a feature of the model: overdue_bills, bill_rise, monthly_charge, data_mb_30d"),
-    (LATE, "overdue_bills", "14:3", "trigger missed does not say when it fires: expected at_least:"),
+    (LATE, "overdue_bills", "14:3", "trigger missed does not say when it fires: expected at_least: or below:"),
     (LATE, "overdue_bills, at_least: threshold", "14:46", "at_least of trigger missed is 'threshold': expected a number"),
     (LATE, "overdue_bills, at_least: 1, within: 7d", "14:49",
-     "unknown key 'within' in trigger missed, beside feature; expected feature, at_least, priority"),
+     "unknown key 'within' in trigger missed, beside feature; expected feature, at_least, below, priority"),
     ("  missed:", "  Missed:", "14:3",
      "a name in triggers is 'Missed': expected at most 64 lower-case letters, digits and _, a letter first"),
     ("{feature: overdue_bills, at_least: 1}", "{score: churn, at_least: 0.25}", "14:3",
@@ -385,18 +407,111 @@ def test_watched_levels_are_in_the_order_of_the_triggers() -> None:
     assert watched_levels(read(BASE)) == (Level("score:churn", 0.25), Level("feature:overdue_bills", 1.0))
 
 
-def test_further_scores_need_only_a_model_that_has_them() -> None:
-    text = BASE.replace("{feature: overdue_bills, at_least: 1}", "{score: clv_bgnbd, at_least: 250}")
-    model = ModelNames(MODEL.features, MODEL.threshold, MODEL.bands, ("churn", "clv_bgnbd"))
-    assert load(text, model).triggers[3] == Trigger("missed", Level("score:clv_bgnbd", 250.0))
+ALIVE, CLV = "score: p_alive", "score: clv_bgnbd"
+CLV_WORDS = "MEDIUM, HIGH, D1, D2, D3, D4, D5, D6, D7, D8, D9"
+AS_MONEY = "expected a number above 0, as the score is an amount of money"
+
+
+def with_last(trigger: str) -> str:
+    """The file with its last trigger in other words: line 14, of which the trigger begins at column 12."""
+    return BASE.replace("{feature: overdue_bills, at_least: 1}", "{" + trigger + "}")
+
+
+@pytest.mark.parametrize(
+    ("trigger", "when"),
+    [
+        (f"{ALIVE}, below: 0.3", Level("score:p_alive", below=0.3)),
+        (f"{ALIVE}, below: MEDIUM", Level("score:p_alive", below=0.3)),
+        (f"{ALIVE}, at_least: MEDIUM, below: HIGH", Level("score:p_alive", 0.3, 0.7)),
+        (f"{ALIVE}, rises_by: 0.4, within: 1d", Rise("score:p_alive", 0.4, DAY_MS)),
+        (f"{ALIVE}, falls_by: 0.4, within: 1d", Fall("score:p_alive", 0.4, DAY_MS)),
+        (f"{CLV}, at_least: HIGH", Level("score:clv_bgnbd", 400.0)),
+        (f"{CLV}, below: MEDIUM", Level("score:clv_bgnbd", below=20.0)),
+        (f"{CLV}, at_least: D8", Level("score:clv_bgnbd", 400.0)),
+        (f"{CLV}, below: D3", Level("score:clv_bgnbd", below=20.0)),
+        (f"{CLV}, at_least: 1.5, below: D5", Level("score:clv_bgnbd", 1.5, 75.5)),
+        (f"{CLV}, falls_by: 30%, within: 30d", Fall("score:clv_bgnbd", 0.3, 30 * DAY_MS)),
+        ("score: clv_regression, at_least: HIGH", Level("score:clv_regression", 300.0)),
+        ("score: churn, falls_by: 30%, within: 12h", Fall("score:churn", 0.3, 12 * HOUR_MS)),
+        ("score: churn, below: threshold", Level("score:churn", below=0.25)),
+        ("feature: orders_90d, below: 1", Level("feature:orders_90d", below=1.0)),
+        ("feature: orders_90d, at_least: 1, below: 3", Level("feature:orders_90d", 1.0, 3.0)),
+    ],
+)
+def test_triggers_on_several_scores(trigger: str, when: object) -> None:
+    assert load(with_last(trigger), SEVERAL, "p.yaml").triggers[3] == Trigger("missed", when)
+
+
+@pytest.mark.parametrize(
+    ("asked", "condition"),
+    [
+        (f"{CLV}, at_least: HIGH", Condition("score:clv_bgnbd", 400.0)),
+        (f"{CLV}, at_least: D2, below: D8", Condition("score:clv_bgnbd", 10.0, 400.0)),
+        (f"{ALIVE}, below: D9", None),
+        (f"{ALIVE}, below: HIGH", Condition("score:p_alive", below=0.7)),
+        ("feature: orders_90d, below: 1", Condition("feature:orders_90d", below=1.0)),
+    ],
+)
+def test_conditions_on_several_scores(asked: str, condition: Condition | None) -> None:
+    text = BASE.replace(REASON, "{" + asked + "}")
+    if condition is None:
+        with pytest.raises(
+            PolicyError, match=r"p.yaml:18:34: below of a condition of offer bonus is D9, which is 1: expected a number above 0"
+        ):
+            load(text, SEVERAL, "p.yaml")
+    else:
+        assert load(text, SEVERAL, "p.yaml").offers[0].conditions[0] == condition
+
+
+@pytest.mark.parametrize(
+    ("trigger", "place", "message"),
+    [
+        (f"{ALIVE}, below: threshold", "14:35",
+         f"below of trigger missed is 'threshold': expected a number, or one of {CLV_WORDS}"),
+        (f"{ALIVE}, below: 30", "14:35", f"below of trigger missed is 30: {AS_PROBABILITY}"),
+        (f"{ALIVE}, at_least: D8", "14:38", f"at_least of trigger missed is D8, which is 1: {AS_PROBABILITY}"),
+        (f"{CLV}, at_least: threshold", "14:40",
+         f"at_least of trigger missed is 'threshold': expected a number, or one of {CLV_WORDS}"),
+        (f"{CLV}, at_least: D10", "14:40",
+         f"at_least of trigger missed is 'D10': expected a number, or one of {CLV_WORDS}; did you mean D1?"),
+        (f"{CLV}, at_least: 0", "14:40", f"at_least of trigger missed is 0: {AS_MONEY}"),
+        (f"{CLV}, below: -5", "14:37", f"below of trigger missed is -5: {AS_MONEY}"),
+        (f"{CLV}, below: D1", "14:37", f"below of trigger missed is D1, which is 0: {AS_MONEY}"),
+        (f"{CLV}, at_least: HIGH, below: D3", "14:3", "no number is at least 400 and below 20: expected at_least: less than below:"),
+        (f"{CLV}, rises_by: 50, within: 7d", "14:30",
+         "trigger missed has rises_by, but clv_bgnbd is no probability: expected churn or p_alive; use at_least:"),
+        (f"{CLV}, falls_by: 50, within: 7d", "14:40", f"falls_by of trigger missed is '50' (int): {SHARE}"),
+        (f"{CLV}, falls_by: 30%", "14:3", "trigger missed has no within: expected within:; add it"),
+        (f"{CLV}, fals_by: 30%, within: 7d", "14:30",
+         f"unknown key 'fals_by' in trigger missed, beside score; did you mean falls_by?; expected {SCORE}"),
+        ("score: clv_regression, at_least: D8", "14:45",
+         "at_least of trigger missed is 'D8': expected a number, or one of MEDIUM, HIGH"),
+        ("score: clv_bgbd, at_least: HIGH", "14:19",
+         "score of trigger missed is 'clv_bgbd': expected a score that is computed; did you mean clv_bgnbd?"),
+        ("score: ltv, at_least: 5", "14:19",
+         "score of trigger missed is 'ltv': expected a score that is computed: churn, p_alive, clv_bgnbd, clv_regression"),
+        ("score: churn, below: D3", "14:33",
+         "below of trigger missed is 'D3': expected a number, or one of threshold, MEDIUM, HIGH"),
+    ],
+)  # fmt: skip
+def test_errors_of_several_scores(trigger: str, place: str, message: str) -> None:
+    with pytest.raises(PolicyError) as error:
+        load(with_last(trigger), SEVERAL, "p.yaml")
+    assert str(error.value) == f"p.yaml:{place}: {message}"
+
+
+def test_a_score_that_is_not_computed_is_refused() -> None:
     with pytest.raises(PolicyError, match="score of trigger missed is 'clv_bgnbd': expected the only score that is computed: churn"):
-        read(text)
+        read(with_last(f"{CLV}, at_least: 250"))
+    alone = names_of_all([("clv_formula", None, (1.0, 2.0), ())], FEATURES)
+    with pytest.raises(PolicyError, match="score of trigger at_risk is 'churn': expected the only score that is computed: clv_formula"):
+        load(BASE, alone)
 
 
 def test_the_committed_policy_fits_the_committed_model() -> None:
     model = load_model(PRETRAINED, CHURN)
     names = names_of(model)
-    assert names == ModelNames(CHURN.names, model.threshold, (model.bands[0], model.bands[1]))
+    assert names == names_of_all([("churn", model.threshold, (model.bands[0], model.bands[1]), ())], CHURN.names)
     policy = load(DEFAULT, names)
     assert (policy.name, policy.version, policy.marketing_required, policy.profiling_required) == ("telecom-retention", 2, True, False)
     assert [trigger.name for trigger in sorted(policy.triggers, key=lambda one: -one.priority)] == [
@@ -412,15 +527,15 @@ def test_what_is_commented_out_in_the_committed_policy_is_sound() -> None:
     for line in ("# holdout:", "    # campaign: spring", "# budgets:", "#   spring:"):
         assert text.count(f"\n{line}") == 1
         text = text.replace(f"\n{line}", "\n" + line.replace("# ", "", 1) if line != "#   spring:" else "\n  spring:")
-    policy = load(text, ModelNames(CHURN.names, 0.25, (0.125, 0.25)))
+    policy = load(text, names_of_all([("churn", 0.25, (0.125, 0.25), ())], CHURN.names))
     assert policy.holdout == Holdout("churn-2026", 0.1)
     assert policy.budgets == (Budget("spring", 1000, 4),)
 
 
 WORDS = [word for word in re.split(r"(\s+|[{}\[\],:])", BASE) if word]
-ODD = st.sampled_from(
-    [*set(WORDS), "", "&a ", "*a", "!!int ", "null", "~", "- ", "? ", "1e999", "-.inf", "0x1F", "9" * 400, "é", "<<", '"', "|\n", "{", "}"]
-)
+OF_SCORES = ["p_alive", "clv_bgnbd", "below", "falls_by", "D3", "30%"]
+MARKS = ["&a ", "*a", "!!int ", "null", "~", "- ", "? ", "1e999", "-.inf", "0x1F", "9" * 400, "é", "<<", '"', "|\n", "{", "}"]
+ODD = st.sampled_from([*set(WORDS), *OF_SCORES, "", *MARKS])
 
 
 @settings(max_examples=300, deadline=None)
@@ -439,11 +554,15 @@ def test_whatever_stands_in_the_file_it_is_a_policy_or_a_policy_error(changes: l
         named = {trigger.name for trigger in policy.triggers}
         assert {name for offer in policy.offers for name in offer.triggers} == named
         assert all(offer.channels and offer.offer and offer.cooldown_ms > 0 and offer.valid_ms > 0 for offer in policy.offers)
-        assert all(math.isfinite(level.at_least) for level in watched_levels(policy))
+        for level in watched_levels(policy):
+            assert level.at_least < level.below
+            assert math.isfinite(level.at_least) or math.isfinite(level.below)
+        moves = [each.when for each in policy.triggers if isinstance(each.when, Rise | Fall)]
+        assert all(0 < move.by < 1 and move.within_ms > 0 for move in moves)
 
 
 def _read_or_error(text: str) -> Policy | PolicyError:
     try:
-        return read(text)
+        return load(text, SEVERAL, "p.yaml")
     except PolicyError as error:
         return error

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from keepline.models.contact.arms import identifier
-from keepline.models.contact.rules import Budget, Cap, Escalation, Holdout, Offer, QuietHours
+from keepline.models.contact.rules import Budget, Cap, Escalation, Holdout, Level, Offer, QuietHours, Trigger
 from keepline.models.contact.signal import Signal
 from tests.models.contact.lives import (
     CALL_BACK,
@@ -18,9 +18,11 @@ from tests.models.contact.lives import (
     POLICY,
     SMS,
     Life,
+    alive,
     at,
     brief,
     calm,
+    clv,
     complaint,
     consent,
     outcome,
@@ -63,6 +65,28 @@ def test_what_is_looked_at_after_an_offer(then: list[Signal], reason: str) -> No
     assert life.until(LOOKED - 1) == []
     assert brief(life.until(LOOKED)) == (ticket(reason) if reason else [])
     assert len(life.records("intervention")) == 1 + bool(reason)
+
+
+@pytest.mark.parametrize(
+    ("when", "at_risk"),
+    [
+        (Level("score:churn", 0.8), True),
+        (Level("score:churn", 0.1, 0.8), True),
+        (Level("score:churn", below=0.8), False),
+        (Level("score:p_alive", below=0.3), True),
+        (Level("score:p_alive", 0.1, 0.3), True),
+        (Level("score:p_alive", 0.3), False),
+        (Level("score:clv_bgnbd", 100.0), False),
+        (Level("score:clv_bgnbd", below=100.0), False),
+        (Level("feature:overdue_bills", 1.0), False),
+    ],
+)
+def test_which_levels_are_a_risk_of_leaving(when: Level, at_risk: bool) -> None:
+    lasting = Trigger("lasting", when)
+    policy = replace(ESCALATING, triggers=(lasting,), offers=(replace(SMS, triggers=("lasting",)),))
+    life = Life(policy)
+    life.send(signal(NOON, others={"p_alive": alive(0.2), "clv_bgnbd": clv(80.0)}))
+    assert brief(life.until(LOOKED)) == (ticket("STILL_AT_RISK") if at_risk else [])
 
 
 def test_a_ticket_says_what_it_follows() -> None:

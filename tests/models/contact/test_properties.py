@@ -19,6 +19,7 @@ from keepline.models.contact.rules import (
     Cap,
     Condition,
     Escalation,
+    Fall,
     Happens,
     Holdout,
     Level,
@@ -28,7 +29,7 @@ from keepline.models.contact.rules import (
     Rise,
     Trigger,
 )
-from keepline.models.contact.signal import Signal
+from keepline.models.contact.signal import Reason, Scored, Signal
 from keepline.models.contact.state import Contact
 from keepline.schemas.records import from_record, to_record
 from tests.models.contact.lives import DAY, HOUR, REASONS, at, run
@@ -41,13 +42,29 @@ WHEN = st.sampled_from(
     [
         Level("score:churn", 0.5),
         Level("feature:overdue_bills", 1.0),
+        Level("score:p_alive", below=0.3),
+        Level("score:clv_bgnbd", 20.0, 400.0),
         Rise("score:churn", 0.3, DAY),
+        Rise("score:churn", 0.45, 3 * DAY),
+        Rise("score:p_alive", 0.2, DAY),
+        Fall("score:clv_bgnbd", 0.5, 2 * DAY),
+        Fall("score:clv_bgnbd", 0.9, 10 * DAY),
+        Fall("score:churn", 0.5, DAY),
         Happens("SupportContact", "topic", ("COMPLAINT",)),
         Happens("Bill"),
     ]
 )
 CONDITIONS = st.sampled_from(
-    [(), (), (), (Condition("feature:data", 5.0),), (Condition("score:churn", below=0.6),), (Condition(reasons=("bill_rise",)),)]
+    [
+        (),
+        (),
+        (),
+        (Condition("feature:data", 5.0),),
+        (Condition("score:churn", below=0.6),),
+        (Condition("score:clv_bgnbd", 100.0),),
+        (Condition(reasons=("bill_rise",)),),
+        (Condition(reasons=("orders",)),),
+    ]
 )
 
 
@@ -97,12 +114,25 @@ class Planned:
     signal: Signal
 
 
+WORLDS = st.sampled_from([("churn",), ("churn", "p_alive", "clv_bgnbd"), ("p_alive", "clv_bgnbd")])
+"""The scores of a job, the main one first."""
+ALIVE = st.builds(
+    Scored, st.sampled_from((0.1, 0.4, 0.9)), st.integers(0, 2), st.just((Reason("orders", 2.0, 0.4),)), st.just("b"), st.just(7)
+)
+CLV = st.builds(
+    Scored,
+    st.sampled_from((0.0, 10.0, 150.0, 400.0)),
+    st.integers(0, 2),
+    st.sampled_from(((), (Reason("orders", 2.0, 30.0), Reason("bill_rise", 1.0, -5.0)))),
+    st.just("bgnbd"),
+    st.just(4),
+)
 GAPS = st.one_of(st.sampled_from((0, 0, 1, 1000, HOUR, 3 * HOUR, DAY)), st.integers(0, 4 * DAY))
 ZONE_NAMES = st.sampled_from((None, None, "America/New_York", "Asia/Kathmandu", "Mars/Olympus"))
 
 
 @st.composite
-def planned(draw: st.DrawFn, *, backwards: bool = True, erasures: bool = True) -> Planned:
+def planned(draw: st.DrawFn, scores: tuple[str, ...], *, backwards: bool = True, erasures: bool = True) -> Planned:
     kind = draw(
         st.sampled_from(
             ["", "", "Call", "Call", "Call", "SupportContact", "Bill", "Subscription", "Consent", "Consent", "Outcome", "Outcome"]
@@ -129,7 +159,13 @@ def planned(draw: st.DrawFn, *, backwards: bool = True, erasures: bool = True) -
     control = kind in ("Consent", "Outcome")
     if control and backwards and draw(st.booleans()):
         after = -after
-    score = draw(st.sampled_from((0.1, 0.4, 0.55, 0.9)))
+    churn = draw(st.sampled_from((0.1, 0.4, 0.55, 0.9)))
+    computed = {
+        "churn": Scored(churn, int(churn > 0.5), REASONS[: draw(st.integers(0, 3))], "churn", 1),
+        "p_alive": draw(ALIVE),
+        "clv_bgnbd": draw(CLV),
+    }
+    main, unknown = computed[scores[0]], control and draw(st.booleans())
     return Planned(
         after,
         draw(st.integers(0, 5)),
@@ -138,21 +174,23 @@ def planned(draw: st.DrawFn, *, backwards: bool = True, erasures: bool = True) -
             time=0,
             event_type=kind,
             fields=fields,
-            value=None if control and draw(st.booleans()) else score,
-            band=int(score > 0.5),
-            reasons=REASONS[: draw(st.integers(0, 3))],
+            value=None if unknown else main.value,
+            band=0 if unknown else main.band,
+            reasons=() if unknown else main.reasons,
             features={"data": draw(st.sampled_from((0.0, 9.0)))},
             active=draw(st.integers(0, 15)),
             ended=kind == "Subscription" and draw(st.sampled_from((False, True))),
             quiet_until=draw(st.sampled_from((0, 0, 0, STARTS[0] + DAY))),
-            model_id="churn",
-            model_version=1,
+            model_id=main.model_id,
+            model_version=main.model_version,
+            score=scores[0],
+            others={} if unknown else {name: computed[name] for name in scores[1:]},
         ),
     )
 
 
 def lives(**options: bool) -> st.SearchStrategy[list[Planned]]:
-    return st.lists(planned(**options), min_size=1, max_size=25)
+    return WORLDS.flatmap(lambda scores: st.lists(planned(scores, **options), min_size=1, max_size=25))
 
 
 def happen(
@@ -200,7 +238,9 @@ def happen(
             assert windows_hold(policy, watcher.made.values(), watcher.failed)
         assert wake == 0
         assert contact is None or contact.consents or contact.zone
-        assert contact is None or not (contact.held or contact.rows or contact.told or contact.contacts or contact.cooldowns or contact.low)
+        assert contact is None or not (
+            contact.held or contact.rows or contact.told or contact.contacts or contact.cooldowns or contact.trails
+        )
     return signals, outputs
 
 

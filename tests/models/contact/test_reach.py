@@ -15,7 +15,9 @@ from keepline.models.contact.rules import CHANNELS, Condition, Happens, Level, O
 RISK = Trigger("risk", Level("score:churn", 0.5))
 BILLS = Trigger("bills", Level("feature:bills", 2.0))
 MOVED = Trigger("moved", Happens("Subscription"))
-TRIGGERS = (RISK, BILLS, MOVED)
+SOME = Trigger("some", Level("feature:bills", 1.0, 3.0))
+TRIGGERS = (RISK, BILLS, MOVED, SOME)
+NAMES = [trigger.name for trigger in TRIGGERS]
 FEATURES = ("bills", "charge")
 
 
@@ -61,6 +63,10 @@ def offer(kind: str, triggers: str = "risk", channels: str = "SMS", *conditions:
         ([offer("a", "risk", "SMS", reason("bills")), offer("b", "risk", "SMS", reason("bills", "charge"))], {}),
         ([offer("a", "bills", "SMS", below(2))], {"a": "its conditions"}),
         ([offer("a", "bills moved", "SMS", below(2))], {}),
+        ([offer("a", "some", "SMS", at_least(3))], {"a": "its conditions"}),  # the trigger itself says below 3
+        ([offer("a", "some", "SMS", below(1))], {"a": "its conditions"}),
+        ([offer("a", "some", "SMS", below(3)), offer("b", "some")], {"b": "a"}),
+        ([offer("a", "some", "SMS", below(2.5)), offer("b", "some")], {}),
         ([offer("a", "moved", "SMS", at_least(2), below(2))], {"a": "its conditions"}),
         ([offer("a", "moved", "SMS", at_least(2), below(2.5))], {}),
     ],
@@ -90,7 +96,7 @@ CONDITIONS = st.one_of(
 )
 OFFERS = st.lists(
     st.tuples(
-        st.lists(st.sampled_from(["risk", "bills", "moved"]), min_size=1, max_size=3, unique=True),
+        st.lists(st.sampled_from(NAMES), min_size=1, max_size=3, unique=True),
         st.lists(st.sampled_from(CHANNELS[:3]), min_size=1, max_size=3, unique=True),
         st.lists(CONDITIONS, max_size=2),
         st.booleans(),
@@ -123,9 +129,9 @@ def test_no_customer_is_ever_made_an_offer_out_of_reach(offers: list[Offer]) -> 
     taken = set()
     subsets = [set(), {"bills"}, {"charge"}, {"bills", "charge"}]
     channels = [{name for bit, name in enumerate(CHANNELS[:3]) if mask >> bit & 1} for mask in range(8)]
-    for trigger in ("risk", "bills", "moved"):
+    for trigger in NAMES:
         for bills in VALUES:
-            if trigger == "bills" and bills < 2:
+            if (trigger == "bills" and bills < 2) or (trigger == "some" and not 1 <= bills < 3):
                 continue  # it does not fire
             for charge in VALUES:
                 for reasons in subsets:

@@ -115,7 +115,9 @@ def test_another_policy_looks_anew(change: dict[str, Any]) -> None:
 
 
 def test_a_state_of_another_version_is_not_guessed_at() -> None:
-    assert asleep(b"\x02" + state(*COOLING)[1:], signal(NOON + 5), TWO) is None
+    assert asleep(state(*COOLING), signal(NOON + 5), TWO) is not None
+    for version in (b"\x01", b"\x03"):
+        assert asleep(version + state(*COOLING)[1:], signal(NOON + 5), TWO) is None
 
 
 def test_levels_beyond_the_heads_bits_are_handled() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from keepline.models.contact.rules import Condition, Happens, Holdout, Level, Policy, Rise, Trigger
+from keepline.models.contact.rules import Condition, Fall, Happens, Holdout, Level, Policy, Rise, Trigger, When
 from keepline.models.contact.show import condition, show, when
 from tests.models.contact.policy_files import BASE, read
 
@@ -81,6 +81,7 @@ def test_without_any_of_it() -> None:
     [
         (Condition("score:churn", below=0.5), "the churn score is below 0.5"),
         (Condition("feature:bills", 1_250_000.0), "bills is at least 1250000"),
+        (Condition("score:clv_bgnbd", 20.5, 400.0), "the clv_bgnbd score is at least 20.5 and below 400"),
         (Condition(reasons=("a", "b")), "one of a, b raises the score, among its three reasons"),
     ],
 )
@@ -92,12 +93,16 @@ def test_conditions(asked: Condition, words: str) -> None:
     ("asked", "words"),
     [
         (Level("score:churn", 0.123456789), "the churn score is at least 0.123456789"),
-        (Rise("score:clv", 0.5, 90_000), "the clv score rises by 0.5 within 90s"),
+        (Level("score:p_alive", below=0.3), "the p_alive score is below 0.3"),
+        (Level("feature:orders_90d", 1.0, 5.0), "orders_90d is at least 1 and below 5"),
+        (Rise("score:p_alive", 0.5, 90_000), "the p_alive score rises by 0.5 within 90s"),
+        (Fall("score:clv_bgnbd", 0.3, 86_400_000), "the clv_bgnbd score falls by 30% within 1d"),
+        (Fall("score:churn", 1 / 3, 86_400_000), "the churn score falls by 33.3333% within 1d"),
         (Happens("Call", "outcome", ("COMPLETED", "DROPPED", "FAILED")), "a Call arrives whose outcome is COMPLETED, DROPPED or FAILED"),
         (Happens("Call", "outcome", ("FAILED",)), "a Call arrives whose outcome is FAILED"),
     ],
 )
-def test_triggers(asked: Level | Rise | Happens, words: str) -> None:
+def test_triggers(asked: When, words: str) -> None:
     assert when(asked) == words
 
 

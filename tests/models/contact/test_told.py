@@ -19,7 +19,7 @@ from keepline.models.contact.facts import Facts
 from keepline.models.contact.rules import Budget, Holdout
 from keepline.models.contact.told import SENTENCES, TICKETS, explained
 from tests.models.contact.lives import CALL_BACK, DAY, HOUR, NOON, POLICY, SMS, calm, complaint, consent, signal
-from tests.models.contact.told_scenes import BONUS, CAPPED, ESCALATING, SCENES, lived, the
+from tests.models.contact.told_scenes import BONUS, CAPPED, ESCALATING, OF_SCORES, SCENES, lived, the
 
 FOLDER = Path(told.__file__).parent
 CORE = ("decide", "proposals", "outcomes", "course", "budget", "ends", "rest", "records")
@@ -108,6 +108,25 @@ def test_without_the_policy_nothing_is_guessed(scene: str) -> None:
         assert older.because == "another trigger fired at the same moment, and comes first by the policy's priorities"
     if scene in ("cap", "cool-down", "held already", "gone"):
         assert (made.because, made.change) == expected[2:]
+
+
+def test_numbers_name_the_score_that_a_decision_rests_on_and_the_others() -> None:
+    told = dict(Facts(the(SCENES["low"][0], "EMITTED", "LEAVING")).numbers())
+    assert (told["score"], told["other scores"]) == ("p_alive 0.123 (LOW)", "churn 0.200, clv_bgnbd 80.00")
+    told = dict(Facts(the(SCENES["fallen"][0], "SUPPRESSED", "NO_OFFER")).numbers())
+    assert (told["score"], told["other scores"]) == ("clv_bgnbd 40.00 (MEDIUM)", "churn 0.200")
+    told = dict(Facts(the(SCENES["cap"][0], "SUPPRESSED", "CAP")).numbers())
+    assert told["score"] == "0.900 (HIGH)"
+    assert "other scores" not in told
+
+
+def test_a_decision_of_before_there_were_several_scores_is_churns() -> None:
+    decision = the(SCENES["offered"][0], "EMITTED", "AT_RISK")
+    before = {name: value for name, value in json.loads(decision["made_from"]).items() if name not in ("score_name", "scores")}
+    older = decision | {"made_from": json.dumps(before)}
+    assert explained(older, POLICY) == explained(decision, POLICY)
+    assert Facts(older).numbers() == Facts(decision).numbers()
+    assert explained(older, OF_SCORES).fired == "at_risk: the churn score is at least 0.8 (it was 0.900)"
 
 
 def test_a_ticket_is_told_from_an_offer_of_the_same_code() -> None:

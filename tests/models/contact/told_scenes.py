@@ -10,9 +10,9 @@ from keepline.models.contact import arms, budget, records
 from keepline.models.contact.arms import arm_of, identifier
 from keepline.models.contact.course import Step, advance, on_signal
 from keepline.models.contact.records import Output
-from keepline.models.contact.rules import Budget, Cap, Condition, Escalation, Holdout, Offer, Policy, QuietHours
+from keepline.models.contact.rules import Budget, Cap, Condition, Escalation, Fall, Holdout, Level, Offer, Policy, QuietHours, Trigger
 from keepline.models.contact.signal import Signal
-from tests.models.contact.lives import CALL_BACK, DAY, HOUR, NOON, POLICY, SMS, calm, complaint, consent, outcome, signal
+from tests.models.contact.lives import CALL_BACK, DAY, HOUR, NOON, POLICY, SMS, alive, calm, clv, complaint, consent, outcome, signal
 
 NIGHT = NOON + 11 * HOUR
 QUIET = (QuietHours(22 * 60, 8 * 60),)
@@ -58,6 +58,10 @@ HELD_BACK = Holdout("spring-2026", 0.1)
 SHORT = replace(POLICY, quiet=QUIET, offers=(replace(CALL_BACK, valid_ms=HOUR), SMS))
 ESCALATING = replace(POLICY, escalation=Escalation(7 * DAY), quiet=QUIET)
 BUDGETED = replace(POLICY, offers=(replace(SMS, campaign="spring"),), triggers=POLICY.triggers[:2], budgets=(Budget("spring", 1),))
+LEAVING = Trigger("leaving", Level("score:p_alive", below=0.3))
+FALLING = Trigger("falling", Fall("score:clv_bgnbd", 0.3, 30 * DAY))
+WIN_BACK = Offer("win_back", "Come back", ("EMAIL",), ("leaving", "falling"), (Condition("score:clv_bgnbd", 50.0),))
+OF_SCORES = replace(POLICY, triggers=(*POLICY.triggers, LEAVING, FALLING), offers=(CALL_BACK, SMS, WIN_BACK))
 NO_PROFILING = {"purpose": "PROFILING", "status": "DENIED", "channel": "SMS"}
 SMS_ID = identifier("c1", "sms_discount", "event", f"e{NOON}", 3)
 
@@ -129,7 +133,7 @@ SCENES: dict[str, tuple[list[dict[str, Any]], Policy, str, str, tuple[str, str, 
         (
             "at_risk: the churn score is at least 0.8 (it was 0.900)",
             "sms_discount was not offered",
-            "the trigger rests on the score, and no channel of the offer may be used for that; "
+            "the trigger rests on a score, and no channel of the offer may be used for that; "
             "the customer has said of profiling: all channels REVOKED (2026-03-02 13:00)",
             "a Consent event has to come: purpose PROFILING, status GRANTED, channel SMS or EMAIL or ALL",
         ),
@@ -247,7 +251,7 @@ SCENES: dict[str, tuple[list[dict[str, Any]], Policy, str, str, tuple[str, str, 
         (
             "at_risk: the churn score is at least 0.8 (it was 0.900)",
             "sms_discount had been held, and was given up",
-            "when its time came, its channel could no longer be used for offers that rest on the score; "
+            "when its time came, its channel could no longer be used for offers that rest on a score; "
             "the customer has said of profiling: SMS DENIED (2026-03-03 00:00)",
             "a Consent event has to come: purpose PROFILING, status GRANTED, channel SMS or EMAIL or ALL",
         ),
@@ -356,6 +360,26 @@ SCENES: dict[str, tuple[list[dict[str, Any]], Policy, str, str, tuple[str, str, 
             "sms_discount was offered",
             "it suited, and consent, cool-down and caps left room for it",
             "the next sms_discount may be made from 2026-04-01 12:00 on",
+        ),
+    ),
+    "low": (
+        lived(OF_SCORES, calm(NOON, active=4, others={"p_alive": alive(0.1234, 0), "clv_bgnbd": clv(80.0)})),
+        OF_SCORES, "EMITTED", "LEAVING",
+        (
+            "leaving: the p_alive score is below 0.3 (it was 0.123)",
+            "win_back was offered",
+            "it suited, and consent, cool-down and caps left room for it",
+            "the next win_back may be made from 2026-04-01 12:00 on",
+        ),
+    ),
+    "fallen": (
+        lived(OF_SCORES, *(calm(NOON + hours * HOUR, others={"clv_bgnbd": clv(value)}) for hours, value in ((0, 60.0), (1, 40.0)))),
+        OF_SCORES, "SUPPRESSED", "NO_OFFER",
+        (
+            "falling: the clv_bgnbd score falls by 30% within 30d",
+            "nothing was offered",
+            "no offer of the trigger suits the customer: win_back asks that the clv_bgnbd score is at least 50",
+            "the conditions of one of the trigger's offers have to hold",
         ),
     ),
     "served": (
