@@ -48,6 +48,8 @@ SCORE_NAMES: tuple[str, ...] = next(
     tuple(field["type"]["symbols"]) for field in output_schema("Score")["fields"] if field["name"] == "score"
 )
 """As in schemas/outputs/Score.avsc."""
+CHURN = "churn"
+"""The score whose metrics have no label of its name, as before there were others."""
 DEAD_REASONS = tuple(reason for reason in Reason if Reason.OK < reason < Reason.DUPLICATE)
 
 
@@ -65,9 +67,9 @@ def describe(scores: Iterable[tuple[str, str, int]], code: str) -> bytes:
     lines += [
         {
             "kind": "counter",
-            "name": "scores_emitted_total",
+            "name": "scores_emitted_total" if name == CHURN else "value_scores_emitted_total",
             "at": at.STATS + EMITTED + 3 * SCORE_NAMES.index(name) + number,
-            "labels": {"score": name, "band": band},
+            "labels": {"band": band} if name == CHURN else {"score": name, "band": band},
         }
         for name, _, _ in scores
         for number, band in enumerate(BANDS)

@@ -138,6 +138,8 @@ def report(
 def _show_report(found: Report, out: Path) -> None:
     from rich.console import Console
 
+    from keepline.models.clv.report.page import number
+
     console = Console()
 
     def line(text: str) -> None:
@@ -154,6 +156,5 @@ def _show_report(found: Report, out: Path) -> None:
         came = f"{ahead.expected:,.0f} repeat purchases expected, {ahead.actual:,.0f} came"
         line(f"{ahead.days} days after the fit: {came}, MAE {ahead.mae:.3f}")
         for method, figures in ahead.figures.items():
-            gini = "-" if figures.gini is None else f"{figures.gini:.3f}"
-            line(f"{method}: Gini {gini}, MAE of the spend {figures.mae:,.2f}")
+            line(f"{method}: Gini {number(figures.gini, '.3f')}, MAE of the spend {number(figures.mae, ',.2f')}")
     line(f"wrote {out}")

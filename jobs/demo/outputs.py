@@ -81,8 +81,11 @@ class Outputs:
                 if error.code() == ClientError._PARTITION_EOF:
                     self._read_to[message.topic()] = message.offset()
             elif message.value():  # else a tombstone
-                take = self._takes.get(message.topic().removeprefix(f"{self._prefix}."), self._refused)
-                take(to_record(message.value())[1])
+                self.take(message.topic().removeprefix(f"{self._prefix}."), message.value())
+
+    def take(self, channel: str, value: bytes) -> None:
+        """One committed record."""
+        self._takes.get(channel, self._refused)(to_record(value)[1])
 
     def _scored(self, score: Record) -> None:
         if score["event_id"]:

@@ -54,12 +54,12 @@ def figures(drive: Drive, verdict: Verdict, explained: str, seconds: float) -> d
 
 def show(console: Console, figures: dict[str, Any], verdict: Verdict) -> None:
     """Prints them, a part at a time."""
-    console.print(_panel("What the policy decided", decided(figures)))
+    console.print(panel("What the policy decided", decided(figures)))
     if figures["explained"]:
         text = Text(figures["explained"].rstrip())
         console.print(Panel(text, title="One customer who got nothing: keepline explain", title_align="left"))
     if figures["erased"]:
-        console.print(_panel("One customer erased", _erased(figures["erased"])))
+        console.print(panel("One customer erased", _erased(figures["erased"])))
     compared = Table(title="Last scores of the month, beside scikit-learn's", title_justify="left")
     for column in ("customer", "Keepline (Redis)", "scikit-learn", "difference", "left?"):
         compared.add_column(column, justify="left" if column == "customer" else "right")
@@ -68,7 +68,7 @@ def show(console: Console, figures: dict[str, Any], verdict: Verdict) -> None:
         ours, theirs = verdict.ours[i], verdict.sklearn[i]
         compared.add_row(verdict.customers[i], f"{ours:.12f}", f"{theirs:.12f}", f"{abs(ours - theirs):.1e}", left)
     console.print(compared)
-    console.print(_panel("What came of it", _came(figures)))
+    console.print(panel("What came of it", _came(figures)))
 
 
 def decided(figures: dict[str, Any]) -> Lines:
@@ -124,7 +124,7 @@ def _came(figures: dict[str, Any]) -> Lines:
     ]
 
 
-def _panel(title: str, lines: Lines) -> Panel:
+def panel(title: str, lines: Lines) -> Panel:
     """Names and texts in a frame."""
     grid = Table.grid(padding=(0, 2, 0, 0))
     grid.add_column(width=14, no_wrap=True)

@@ -71,19 +71,19 @@ def screen(drive: Drive, bars: RenderableType) -> Group:
 
 def interventions(title: str, made: Iterable[Record], crm: SimulatedCrm) -> Table:
     """Interventions, each with what the simulated CRM answered last."""
-    table = _table(title, MADE)
+    table = framed(title, MADE)
     for each in made:
         answer = crm.seen.get(each["intervention_id"], ())
         table.add_row(
-            day(each["decided_at"]), each["customer_id"], f"{each['value']:.3f}", each["kind"], each["channel"], _because(each),
+            day(each["decided_at"]), each["customer_id"], f"{each['value']:.3f}", each["kind"], each["channel"], because(each),
             answer[-1].lower() if answer else "",
         )  # fmt: skip
     return table
 
 
-def held_back(title: str, decisions: Iterable[Record]) -> Table:
+def held_back(title: str, decisions: Iterable[Record], columns: Columns = NOT_MADE) -> Table:
     """Decisions that sent nothing, or not yet."""
-    table = _table(title, NOT_MADE)
+    table = framed(title, columns)
     for each in decisions:
         table.add_row(day(each["decided_at"]), each["customer_id"], each["result"], each["reason"], each["kind"], meaning(each))
     return table
@@ -125,13 +125,15 @@ def _listed(numbers: Mapping[str, int], most: int = 99) -> str:
     return ", ".join([*first, *([f"{left:,} other"] if left else [])]) or "none"
 
 
-def _because(made: Record) -> str:
+def because(made: Record) -> str:
+    """The first reason of an intervention and its trigger."""
     if made["escalation_of"]:
         return "the offer did not help"
     return ", ".join(f"{each['feature']} {each['value']:.4g}" for each in made["reasons"][:1]) + f" ({made['trigger']})"
 
 
-def _table(title: str, columns: Columns) -> Table:
+def framed(title: str, columns: Columns) -> Table:
+    """An empty table of these columns under a title."""
     table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, padding=0, show_edge=False)
     for column, width in columns:
         table.add_column(column, width=width, no_wrap=True, overflow="ellipsis")

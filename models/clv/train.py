@@ -16,12 +16,14 @@ from keepline.models.clv.manifest import FEATURE_SET, ClvManifest, ClvModel, Dat
 from keepline.models.clv.scorer import SCORES, USED
 from keepline.models.clv.summary import Summary
 from keepline.models.clv.value import MOST_PERIODS
-from keepline.models.errors import ModelError
+from keepline.models.errors import ModelError, TrainingDataError
 from keepline.models.manifest import QUANTILES, Baseline, Created
 
 P_ALIVE_BANDS = (0.3, 0.7)
 CLV_BANDS = (0.3, 0.8)
 """Shares of the customers below LOW's and HIGH's limits."""
+LARGEST = 1e100
+"""Of amounts; beyond it their squares are no numbers any more."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,10 @@ def train(summary: Summary, data: Data, command: str, options: Options) -> ClvMa
     Raises TrainingDataError where there is nothing to fit on.
     """
     options.check()
+    largest = float(np.abs(summary.monetary_value).max(initial=0.0))
+    if largest > LARGEST:
+        msg = f"A customer's mean amount is {largest:g}, expected at most {LARGEST:g}. Correct the amounts, or give them in a larger unit."
+        raise TrainingDataError(msg)
     rows = rows_of(summary)
     bgnbd = fit_bgnbd(summary.x, summary.t_x, summary.t)
     gamma_gamma = fit_gamma_gamma(summary.x, summary.monetary_value)

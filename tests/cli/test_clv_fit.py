@@ -114,3 +114,11 @@ def test_cdnow_gives_the_published_parameters(keepline: Command, shared_data: Pa
         "converged",
         946,
     )
+
+
+def test_amounts_beyond_all_measure_are_refused_in_words(keepline: Command, tmp_path: Path) -> None:
+    events = [purchase(f"c{c}", i, START + (c + 7 * i) * DAY, 1e300 * (1 + i)) for c in range(20) for i in range(3)]
+    found = keepline("clv", "fit", "--events", write_lines(tmp_path / "e.jsonl", events), "--until", UNTIL, "--out", "model")
+    assert (found.code, found.out) == (2, "")
+    assert "expected at most 1e+100" in found.err.splitlines()[-1]
+    assert not (tmp_path / "model").exists()

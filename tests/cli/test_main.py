@@ -17,7 +17,7 @@ PROGRAM = Path(sys.executable).with_name("keepline")
 COMMANDS = [
     (), ("doctor",), ("demo",), ("run", "retention"), ("train", "churn"), ("train", "clv"), ("predict",), ("produce",), ("pseudonym",),
     ("tail",), ("clv", "labels"), ("features", "churn"), ("features", "clv"), ("features", "layout"), ("replay", "retention"),
-    ("submit", "retention"), ("conf",), ("status",), ("savepoint",), ("stop",), ("restore", "retention"),
+    ("submit", "retention"), ("conf",), ("status",), ("savepoint",), ("stop",), ("restore", "retention"), ("clv", "report"),
 ]  # fmt: skip
 GROUPS = [("run",), ("train",), ("features",), ("replay",), ("submit",), ("restore",)]
 HEAVY = ["numpy", "numba", "pandas", "sklearn", "pyflink", "rich", "confluent_kafka", "redis", "fastavro", "scipy", "matplotlib"]

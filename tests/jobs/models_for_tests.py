@@ -6,9 +6,10 @@ import json
 from typing import Any
 
 from keepline.features.churn import CHURN
+from keepline.features.clv import CLV
 from keepline.models.clv import manifest as clv
 from keepline.models.clv.scorer import SCORES, USED
-from keepline.models.manifest import METRICS, Manifest, dump
+from keepline.models.manifest import METRICS, REGRESSION_METRICS, Manifest, RegressionManifest, dump
 
 SCALE = {
     "last_bill": 0.01,
@@ -91,3 +92,37 @@ def clv_manifest() -> dict[str, Any]:
         "created": {"command": "test", "versions": {}},
     }
     return json.loads(clv.dump(clv.ClvManifest(**raw)))
+
+
+def regression_manifest() -> dict[str, Any]:
+    """A regression of log1p of the revenue, with a weight on every feature of `clv`."""
+    terms = [
+        {"name": name, "transform": ("log1p", "identity")[place % 2], "coefficient": 0.01 * (1 + place) * (-1) ** place, "center": 0.2}
+        for place, name in enumerate(CLV.names)
+    ]
+    quantiles = dict.fromkeys(("0.0", "0.01", "0.05", "0.1", "0.25", "0.5", "0.75", "0.9", "0.95", "0.99", "1.0"), 2.0)
+    baseline = {name: {"missing": 0.0, "mean": 1.0, "std": 1.0, "min": 0.0, "max": 9.0, "quantiles": quantiles} for name in CLV.names}
+    raw = {
+        "model_id": "amount-test",
+        "version": 5,
+        "family": "ridge",
+        "link": "log1p",
+        "power": None,
+        "alpha": 0.1,
+        "horizon_days": 360.0,
+        "feature_set": {"name": "clv", "version": 1},
+        "note": "a model of the tests",
+        "columns": list(CLV.names),
+        "terms": terms,
+        "categories": [],
+        "intercept": 2.0,
+        "mean_correction": 1.0,
+        "bands": (5.0, 9.0),
+        "deciles": [float(place) for place in range(1, 10)],
+        "baseline": baseline,
+        "metrics": {name: {"mean": 0.5, "std": 0.0} for name in REGRESSION_METRICS},
+        "data": {"features_sha256": "", "labels_sha256": "", "rows": 1, "mean": 5.0, "share_zero": 0.5},
+        "created": {"command": "test", "versions": {}},
+        "joblib_sha256": "",
+    }
+    return json.loads(dump(RegressionManifest(**raw)))

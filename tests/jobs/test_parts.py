@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from keepline.features.layout import W_TIMER_AT
 from keepline.features.spec import FeatureError
 from keepline.models.contact.carried import to_json
-from keepline.models.contact.rules import Level, Policy, Trigger
-from keepline.operators import states, stats
+from keepline.models.contact.rules import Happens, Level, Policy, Trigger
+from keepline.operators import layout, states, stats
 from keepline.operators.host import HostOperator
 from keepline.operators.parts import TAIL, parts_of
 from keepline.operators.signals import Told, unpack
@@ -23,7 +23,7 @@ from keepline.operators.spec import OperatorSpec
 from keepline.schemas.encode import Ok, encode
 from keepline.schemas.packed import SCORES, SIGNALS, Frame, Record, pack_record
 from keepline.schemas.records import to_record
-from tests.jobs.models_for_tests import clv_manifest, manifest
+from tests.jobs.models_for_tests import clv_manifest, manifest, regression_manifest
 
 DAY, HOUR = 86_400_000, 3_600_000
 START = 1_741_564_800_000
@@ -215,15 +215,42 @@ def test_scores_are_counted_by_name_and_band() -> None:
     order = {"type": "Purchase", "customer_id": "c", "event_id": "o", "event_time": START, "order_id": "o", "amount": 9.0}
     made = scores(feed(operator, [order], 5 * DAY))
     lines = {
-        tuple(sorted(each["labels"].items())): each["at"]
+        (each["labels"].get("score", "churn"), each["labels"]["band"]): each["at"]
         for each in json.loads(operator.kernel.describe())
-        if each["name"] == "scores_emitted_total"
+        if each["name"] in ("scores_emitted_total", "value_scores_emitted_total")
     }
     assert len(lines) == 4 * 3
-    from keepline.operators import layout
-
-    for labels, at in lines.items():
-        named = dict(labels)
+    for (name, band), at in lines.items():
         counted = int(operator.kernel.stats[at - layout.STATS])
-        assert counted == sum(each["band"] == named["band"] for each in made[named["score"]])
+        assert counted == sum(each["band"] == band for each in made[name])
     assert operator.kernel.stats[stats.TICKS] == 4
+
+
+def test_a_regression_is_scored_with_the_closed_forms() -> None:
+    """Equal to the definition, exp(z) - 1 over the transformed features, to 1e-9; every PageView counts too."""
+    raw = regression_manifest()
+    policy = Policy("p", 1, (Trigger("any", Level("feature:orders", 1.0)), Trigger("viewed", Happens("PageView"))), ())
+    operator = HostOperator(spec(CLV, clv_regression=raw, policy=to_json(policy)))
+    (part,) = operator.kernel.parts
+    told = [Told(part.names, tuple((each.name, each.model_id, each.version) for each in part.scores))]
+    order = {"type": "Purchase", "customer_id": "c", "event_id": "o", "event_time": START, "order_id": "o", "amount": 9.0, "cost": 2.0}
+    views = [
+        {"type": "PageView", "customer_id": "c", "event_id": f"v{n}", "event_time": START + n * HOUR, "page": "/"} for n in range(1, 30)
+    ]
+    frames = feed(operator, [order, *views])
+    made = scores(frames)["clv_regression"]
+    assert [each["event_id"] for each in made] == ["o", *(view["event_id"] for view in views)]
+    assert {(each["model_id"], each["model_version"]) for each in made} == {("amount-test", 5)}
+    signals = {each.event_id: each for frame in frames if frame.channel == SIGNALS if (each := unpack(frame, told))}
+    assert len(signals) == 30
+    for record in made:
+        row = signals[record["event_id"]].features
+        parts = {
+            term["name"]: term["coefficient"]
+            * (np.log1p(max(row[term["name"]], 0.0)) if term["transform"] == "log1p" else row[term["name"]])
+            for term in raw["terms"]
+        }
+        assert record["value"] == pytest.approx(max(np.expm1(raw["intercept"] + sum(parts.values())), 0.0), rel=1e-9)
+        assert record["value"] == signals[record["event_id"]].others["clv_regression"].value
+        assert record["band"] == ("LOW" if record["value"] < 5 else "MEDIUM" if record["value"] < 9 else "HIGH")
+        assert len(record["reasons"]) == 3

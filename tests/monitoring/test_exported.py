@@ -127,15 +127,22 @@ def test_the_documented_metrics_are_the_exported_ones(watched: Run) -> None:
     common = set.intersection(*found.values())
     wanted: dict[str, set[str]] = {}
     flinks: dict[str, str] = {}
+    others: dict[str, set[str]] = {}
     for name, (labels, kind) in documented().items():
         if name.startswith("flink_"):
             flinks[name] = kind
+        elif "score" in labels:
+            others[name] = labels
         elif kind == "histogram":
             wanted |= {f"{name}_le_bucket": {"le"}, f"{name}_sum": set(), f"{name}_count": set()}
         else:
             assert name.endswith("_total") == (kind == "counter"), name
             wanted[name] = labels
     assert {name: labels - common for name, labels in found.items()} == wanted
+    # Of scores that this run does not make: named as the shell names them, the labels' names in front.
+    described = json.loads(stats.describe([("p_alive", "m", 1)], "c"))
+    values = {tuple(each["labels"]): each["name"] for each in described if "score" in each.get("labels", {})}
+    assert others == {f"{'_'.join(labels)}_{name}": set(labels) for labels, name in values.items()}
     missing = [name for name in flinks if not watched.scrape.find(name)]
     assert not missing
     assert len(flinks) > 10

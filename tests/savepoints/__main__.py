@@ -4,7 +4,7 @@ One folder of tests/savepoints holds one state version, or one more way in which
 `churn-v1-rocksdb`), and is never made anew once released: it stands for what users have. test_committed.py holds that every release
 and every state version has one; tests/whole/test_committed_savepoint.py restores each.
 
-    manifest.json          the model
+    manifest.json          the model; clv.json that of lifetime value, of a job that scores both
     events.jsonl           the input, one partition, in order; the first `before` lines are in the savepoint
     facts.json             before: lines; topic, job: the input topic, for which a restored source asks, and the job's name;
                            release, state_version; form: 0 for whole states, else PackedState.FORM; backend, format
@@ -28,15 +28,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from keepline.features.sets import feature_set
-from keepline.jobs.settings import RetentionSettings
 from keepline.jobs.stack.flink import FlinkCluster
 from keepline.jobs.stack.java import ROOT
 from keepline.jobs.stack.kafka import EmbeddedKafka
 from keepline.operators.spec import CHANNELS
-from tests.jobs.models_for_tests import manifest
-from tests.savepoints.committed import POLICY
+from tests.jobs.models_for_tests import clv_manifest, manifest
+from tests.savepoints.committed import CLV_MODEL, POLICY, settings_of
 from tests.whole.history import Sent, whole_history
-from tests.whole.policies import by_time, policy_file, with_outcomes
+from tests.whole.policies import by_time, policy_file, policy_of_both, with_outcomes
 from tests.whole.support import Record, assert_equal, by_customer, drained, flat, live, replayed, send, topics
 
 HERE = Path(__file__).parent
@@ -55,11 +54,12 @@ def form() -> int:
 def job(
     flink: FlinkCluster, kafka: EmbeddedKafka, model: Path, name: str, policy: Path, savepoint: str | None = None, backend: str = "hashmap"
 ) -> Iterator[str]:
-    """The job on one subtask, every score put out; cancelled at the end if it still runs."""
+    """The job on one subtask, every score put out, lifetime value too if the folder has its model; cancelled at the end if it runs."""
+    value = ("--scores", "churn,clv", "--clv-model", str(model / CLV_MODEL)) if (model / CLV_MODEL).exists() else ()
     started = flink.submit(
         ROOT / "jobs" / "retention.py", "--bootstrap-servers", kafka.bootstrap_servers, "--topics", f"{name}.in", "--output-prefix", name,
         "--redis-url", "", "--model", str(model), "--policy", str(policy), "--job-name", name, "--emit", "every", "--idle-after", "0s",
-        "--checkpoint-interval", "200ms", "--state-backend", backend, savepoint=savepoint,
+        "--checkpoint-interval", "200ms", "--state-backend", backend, *value, savepoint=savepoint,
     )  # fmt: skip
     try:
         flink.rest.wait_running(started)
@@ -80,13 +80,15 @@ def in_a_night(records: list[Sent], decisions: list[Record]) -> int:
     return 1 + next(at for at, record in enumerate(records) if at > far and record.event and record.event["event_id"] in held)
 
 
-def main(folder: Path, release: str, backend: str, native: bool) -> None:
+def main(folder: Path, release: str, backend: str, native: bool, both: bool) -> None:
     """Runs the job, takes the savepoint in mid-stream, restores it, compares all of it with a replay, and writes the folder."""
     name = f"savepoint-{folder.name}"  # of its own: tests restore several at one Kafka
     folder.mkdir(parents=True)
     (folder / "manifest.json").write_text(json.dumps(manifest(), indent=1) + "\n", encoding="utf-8")
-    policy = policy_file(folder, per_day=1000).rename(folder / POLICY)
-    settings = RetentionSettings(model=folder, emit="every", policy=policy)
+    if both:
+        (folder / CLV_MODEL).write_text(json.dumps(clv_manifest(), indent=1) + "\n", encoding="utf-8")
+    policy = (policy_of_both if both else policy_file)(folder, per_day=1000).rename(folder / POLICY)
+    settings = settings_of(folder, policy)
     records = whole_history(seed=2, customers=6, partitions=1, per_day=20, silence=5)
     with tempfile.TemporaryDirectory() as temporary:
         made = replayed(settings, records, Path(temporary))
@@ -128,6 +130,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("name", help="folder below tests/savepoints, such as churn-v2; must be new")
     parser.add_argument("--release", required=True, help="the release that first stores states so, such as 0.2.0")
     parser.add_argument("--backend", default="hashmap", choices=("hashmap", "rocksdb"), help="state backend (default: hashmap)")
+    parser.add_argument("--both", action="store_true", help="of a job that scores churn and lifetime value")
     parser.add_argument("--native", action="store_true", help="the backend's own format; else Flink's canonical one")
     found = parser.parse_args()
     if (HERE / found.name).exists():
@@ -137,4 +140,4 @@ def arguments() -> argparse.Namespace:
 
 if __name__ == "__main__":
     given = arguments()
-    main(HERE / given.name, given.release, given.backend, given.native)
+    main(HERE / given.name, given.release, given.backend, given.native, given.both)

@@ -21,9 +21,16 @@ from tests.whole.support import Outputs, Record, assert_equal, by_customer, flat
 
 SAVEPOINTS = sorted(Path(__file__).parent.glob("churn-v*"))
 POLICY = "policy.yaml"
+CLV_MODEL = "clv.json"
 HOT = ("scores", "late-events", "dead-letters")
 """What the customer operator makes alone."""
 QUIET = 30 * DAY
+
+
+def settings_of(folder: Path, policy: Path) -> RetentionSettings:
+    """Of the job of a folder: with lifetime value if the folder has its model."""
+    scores = ("churn", "clv") if (folder / CLV_MODEL).exists() else ("churn",)
+    return RetentionSettings(scores=scores, model=folder, clv_model=folder / CLV_MODEL, emit="every", policy=policy)
 
 
 class Savepoint:
@@ -44,7 +51,7 @@ class Savepoint:
 
     def assert_goes_on(self, found: Outputs) -> int:
         """Whether that is what a job made that began from the savepoint and read the rest; how many records it was."""
-        settings = RetentionSettings(model=self.folder, emit="every", policy=self.policy)
+        settings = settings_of(self.folder, self.policy)
         whole = replayed(settings, self.records, self._place / "whole")
         first = replayed(settings, self.records[: self.facts["before"]], self._place / "first")
         channels = CHANNELS if self.contacts else HOT

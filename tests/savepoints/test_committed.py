@@ -17,8 +17,9 @@ from keepline.features.layout import MAGIC
 from keepline.features.layouts import FOLDER as LAYOUTS
 from keepline.features.sets import feature_set
 from keepline.jobs.stack.java import ROOT
+from keepline.operators.parts import TAIL
 from keepline.operators.spec import HOUR_MS
-from tests.savepoints.committed import POLICY
+from tests.savepoints.committed import CLV_MODEL, POLICY
 
 SAVEPOINTS = sorted(Path(__file__).parent.glob("churn-*"))
 HOW = "make it with `python -m tests.savepoints churn-v… --release …` and commit the folder"
@@ -57,6 +58,12 @@ def test_every_state_version_has_one() -> None:
     assert not missing, f"no savepoint of state version {sorted(missing)}: {HOW}"
 
 
+def test_the_states_of_lifetime_value_have_one() -> None:
+    versions = {int(path.stem.removeprefix("clv-")) for path in LAYOUTS.glob("clv-*.json")}
+    assert versions == {1}, f"a new state version of clv: {HOW} (--both)"
+    assert any((folder / CLV_MODEL).exists() for folder in SAVEPOINTS)
+
+
 @pytest.mark.parametrize("folder", SAVEPOINTS, ids=lambda folder: folder.name)
 def test_it_holds_states_as_its_facts_say(folder: Path) -> None:
     told = facts(folder)
@@ -69,6 +76,8 @@ def test_it_holds_states_as_its_facts_say(folder: Path) -> None:
     stored = (folder / "savepoint" / "_metadata").read_bytes()
     customers = known_at(folder, told["before"])
     size = json.loads((LAYOUTS / f"churn-{version}.json").read_text())["size"]
+    if (folder / CLV_MODEL).exists():
+        size += json.loads((LAYOUTS / f"clv-{feature_set('clv').state_version}.json").read_text())["size"] + TAIL
     head = struct.pack("<HBBi", 0, told["form"], 0, size)
     whole = stored.count(struct.pack(">i", size) + identity)  # behind its length, as Flink writes a byte array
     packed = stored.count(head)

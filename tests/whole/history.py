@@ -154,6 +154,11 @@ def _with_clock(records: list[Sent], begin: int, days: float, partitions: int) -
     return out
 
 
+def clock(time: int) -> Sent:
+    """A record of the one partition's clock."""
+    return _clock(0, time, 1)
+
+
 def closing(records: list[Sent], partitions: int) -> list[Sent]:
     """The last record of every partition: hours after everything else, and not on the hour, so that it moves every watermark."""
     last = max(record.event["event_time"] for record in records if record.event)

@@ -65,6 +65,36 @@ def policy_file(folder: Path, per_day: int = 0) -> Path:
     return path
 
 
+VALUE_TRIGGERS = """\
+triggers:
+  loyal: {score: clv_bgnbd, at_least: MEDIUM, priority: 40}
+  lapsing: {score: p_alive, below: 0.9, priority: 44}
+  poorer: {score: clv_bgnbd, falls_by: 30%, within: 30d, priority: 45}
+"""
+VALUE_OFFERS = """\
+offers:
+  reward:
+    for: loyal
+    channels: [EMAIL, SMS]
+    offer: A voucher for those who stay
+    cooldown: 4d
+  win_back:
+    for: [lapsing, poorer]
+    if: {feature: orders, at_least: 2}
+    channels: [EMAIL, PUSH]
+    offer: We miss you
+    cooldown: 4d
+"""
+
+
+def policy_of_both(folder: Path, per_day: int = 0) -> Path:
+    """The same with triggers and offers of lifetime value in front."""
+    path = policy_file(folder, per_day)
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace("triggers:\n", VALUE_TRIGGERS).replace("offers:\n", VALUE_OFFERS), encoding="utf-8")
+    return path
+
+
 def with_outcomes(records: list[Sent], interventions: Mapping[str, list[Record]], partitions: int, seed: int = 1) -> list[Sent]:
     """The history with outcomes of what a replay of it has offered, from at once to beyond the second landing window.
 

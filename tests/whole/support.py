@@ -118,9 +118,15 @@ def plain(record: Record) -> Record:
 
 
 def owner(record: Record) -> str:
-    """The customer a record is about, be it a tombstone; of a receipt the request, of a dead letter the key."""
+    """The customer a record is about, be it a tombstone; of a receipt the request, of a dead letter the key.
+
+    Of another score than churn `customer|score`: a topic keeps the order of a key, and each score has its own.
+    """
     if is_tombstone(record):  # customer_id|score|role
-        return str(record["key"]).rsplit("|", 2)[0]
+        customer, score, _ = str(record["key"]).rsplit("|", 2)
+        return customer if score == "churn" else f"{customer}|{score}"
+    if "role" in record and record["score"] != "churn":
+        return f"{record['customer_id']}|{record['score']}"
     return str(next(record[name] for name in ("customer_id", "request_id", "key") if name in record))
 
 

@@ -15,11 +15,10 @@ from keepline.jobs.stack.java import ROOT
 from keepline.jobs.stack.kafka import EmbeddedKafka
 from keepline.jobs.stack.redis import EmbeddedRedis
 from tests.jobs.models_for_tests import clv_manifest
-from tests.whole.history import whole_history
-from tests.whole.policies import policy_file
+from tests.whole.history import DAY, START, Sent, clock, sent, whole_history
+from tests.whole.policies import policy_of_both
 from tests.whole.support import (
     FROM_FILES,
-    Outputs,
     Record,
     alive,
     assert_equal,
@@ -34,26 +33,6 @@ from tests.whole.support import (
 )
 
 CLV = ("clv_bgnbd", "clv_formula", "p_alive")
-TRIGGERS = """\
-triggers:
-  loyal: {score: clv_bgnbd, at_least: MEDIUM, priority: 40}
-  lapsing: {score: p_alive, below: 0.9, priority: 44}
-  poorer: {score: clv_bgnbd, falls_by: 30%, within: 30d, priority: 45}
-"""
-OFFERS = """\
-offers:
-  reward:
-    for: loyal
-    channels: [EMAIL, SMS]
-    offer: A voucher for those who stay
-    cooldown: 4d
-  win_back:
-    for: [lapsing, poorer]
-    if: {feature: orders, at_least: 2}
-    channels: [EMAIL, PUSH]
-    offer: We miss you
-    cooldown: 4d
-"""
 
 
 @pytest.fixture
@@ -63,26 +42,9 @@ def clv_model(tmp_path: Path) -> Path:
     return path
 
 
-def policy_of_both(folder: Path) -> Path:
-    """The policy of the other tests, with triggers and offers of lifetime value in front."""
-    path = policy_file(folder)
-    text = path.read_text(encoding="utf-8")
-    path.write_text(text.replace("triggers:\n", TRIGGERS).replace("offers:\n", OFFERS), encoding="utf-8")
-    return path
-
-
-def by_score(outputs: Outputs) -> Outputs:
-    """Scores by customer and name: a topic keeps the order of a key, which names both."""
-    scores: dict[str, list[Record]] = {}
-    for customer, made in outputs["scores"].items():
-        for record in made:
-            name = record["key"].rsplit("|", 2)[1] if "tombstone" in record else record["score"]
-            scores.setdefault(f"{customer}|{name}", []).append(record)
-    return outputs | {"scores": scores}
-
-
 def names(scores: Mapping[str, list[Record]]) -> set[str]:
-    return {key.rpartition("|")[2] for key in scores}
+    """The scores that there are."""
+    return {key.partition("|")[2] or "churn" for key in scores}
 
 
 @pytest.mark.slow
@@ -99,18 +61,58 @@ def test_live_equals_replay(kafka: EmbeddedKafka, model: Path, clv_model: Path, 
             "--scores", "churn,clv", "--model", str(model), "--clv-model", str(clv_model), "--policy", str(policy), "--job-name", name,
             "--emit", "delta", "--parallelism", "2", "--state-backend", "rocksdb", "--idle-after", "0s", "--checkpoint-interval", "300ms",
         )  # fmt: skip
-        found, wanted = by_score(live(kafka, name)), by_score(replayed(settings, records, tmp_path))
+        found, wanted = live(kafka, name), replayed(settings, records, tmp_path)
         assert_equal(found, wanted, FROM_FILES)
         client = Redis.from_url(redis.url, decode_responses=True)
         view = {key for key in client.keys("keepline:score:*") if not client.hexists(key, "erased")}
     assert names(found["scores"]) == {"churn", *CLV}
     held = {key for key, made in found["scores"].items() if alive(made) and "tombstone" not in made[-1]}
-    assert {f"keepline:score:{key.replace('|', ':')}" for key in held} <= view
+    assert {f"keepline:score:{key.replace('|', ':') if '|' in key else key + ':churn'}" for key in held} <= view
     kinds = {record["kind"] for record in flat(found["interventions"])}
     assert kinds >= {"reward", "win_back", "extra_data", "apology"}
     scores = {record["kind"]: record["score"] for record in flat(found["interventions"]) if record["escalation_of"] is None}
     assert scores["reward"] == "clv_bgnbd"
     assert {record["score"] for record in flat(found["interventions"]) if record["kind"] == "win_back"} <= {"clv_bgnbd", "p_alive"}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_what_churn_forgets_lifetime_value_keeps(
+    flink: FlinkCluster, kafka: EmbeddedKafka, model: Path, clv_model: Path, name: str, tmp_path: Path
+) -> None:
+    """After 400 days of silence a state begins with nothing: the part behind is written, stored and restored all the same."""
+    topic = topics(kafka, name)
+
+    def order(number: int, time: int) -> Sent:
+        head = {"type": "Purchase", "customer_id": "loyal", "event_id": f"o{number}", "event_time": time}
+        return sent({**head, "order_id": f"o{number}", "amount": 20.0}, 1)
+
+    silence = [clock(START + day * DAY + 1) for day in range(0, 410, 5)]
+    first = [order(1, START), *silence]
+    then = [order(2, START + 410 * DAY), order(3, START + 420 * DAY), clock(START + 421 * DAY + 1)]
+    shared = {
+        "bootstrap_servers": kafka.bootstrap_servers, "topics": topic, "output_prefix": name, "redis_url": "", "model": str(model),
+        "scores": "churn,clv", "emit": "every", "idle_after": "0s", "checkpoint_interval": "500ms", "policy": "none",
+        "clv_model": str(clv_model),
+    }  # fmt: skip
+    send(kafka, topic, first)
+    job = flink.submit(ROOT / "jobs" / "retention.py", "--config", str(settings_file(tmp_path, job_name=name, **shared)))
+    drained(kafka, flink.rest, job, topic, name, 200)
+    savepoint = flink.rest.stop(job, str(tmp_path / "savepoints"))
+    flink.rest.wait(job)
+    job = flink.submit(ROOT / "jobs" / "retention.py", "--config", str(settings_file(tmp_path, job_name=name, **shared, restore=savepoint)))
+    try:
+        send(kafka, topic, then)
+        drained(kafka, flink.rest, job, topic, name, 200)
+        assert flink.rest.restarts(job) == 0
+    finally:
+        flink.rest.cancel(job)
+        flink.rest.wait(job)
+    found = live(kafka, name)
+    settings = RetentionSettings(scores="churn,clv", model=model, clv_model=clv_model, emit="every", policy="none")  # type: ignore[arg-type]
+    wanted = replayed(settings, [*first, *then], tmp_path)
+    assert_equal(found, wanted, ["scores"])
+    assert min(record["value"] for record in found["scores"]["loyal|p_alive"] if record["event_id"] == "o3") < 1, "three orders are known"
 
 
 @pytest.mark.slow
@@ -140,8 +142,8 @@ def test_a_job_gains_a_feature_set(
     finally:
         flink.rest.cancel(job)
         flink.rest.wait(job)
-    found = by_score(live(kafka, name))["scores"]
-    wanted = by_score(replayed(RetentionSettings(model=model, emit="every", policy="none"), records, tmp_path))["scores"]
-    churn = {key: alive(made) for key, made in found.items() if key.endswith("|churn") and alive(made)}
+    found = live(kafka, name)["scores"]
+    wanted = replayed(RetentionSettings(model=model, emit="every", policy="none"), records, tmp_path)["scores"]
+    churn = {key: alive(made) for key, made in found.items() if "|" not in key and alive(made)}
     assert_equal({"scores": churn}, {"scores": wanted}, ["scores"])
     assert names(found) == {"churn", *CLV}

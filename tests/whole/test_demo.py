@@ -5,49 +5,17 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
-from uuid import uuid4
 
-import psutil
 import pytest
 
 from keepline.jobs.demo import dataset
-from tests.whole.support import KEEPLINE, environment, wait
+from tests.whole.demos import of_mark, start
+from tests.whole.support import wait
 
 CUSTOMERS = 60
-MARK = "DEMO_TEST_MARK"
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture
-def mark() -> Iterator[str]:
-    """A variable that all processes of a demo inherit, to find them by; those that are left at the end are killed."""
-    name = uuid4().hex
-    yield name
-    for process in of_mark(name):
-        process.kill()
-
-
-def of_mark(mark: str) -> list[psutil.Process]:
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if process.environ().get(MARK) == mark and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(process)
-        except psutil.Error:
-            continue
-    return found
-
-
-def start(folder: Path, mark: str, *arguments: str) -> subprocess.Popen[bytes]:
-    (folder / "tmp").mkdir()
-    variables = {MARK: mark, "TMPDIR": str(folder / "tmp")}
-    with (folder / "out.txt").open("wb") as out:
-        words = [str(KEEPLINE), "demo", *arguments]
-        return subprocess.Popen(words, stdout=out, stderr=out, stdin=subprocess.DEVNULL, env=environment(**variables))
 
 
 @pytest.mark.timeout(400)

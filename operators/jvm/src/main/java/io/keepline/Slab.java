@@ -217,9 +217,15 @@ final class Slab {
     memory.get(at(slot), into);
   }
 
-  /** The kernel writes 0 here where the customer has no state any more. */
+  /** The kernel leaves nothing but 0 where the customer has no state any more. One that begins with 0 may have a later part of it still. */
   boolean empty(int slot) {
-    return memory.getShort(at(slot)) == 0;
+    int from = at(slot);
+    for (int word = from; word < from + stateSize; word += 8) {
+      if (memory.getLong(word) != 0) {
+        return false;
+      }
+    }
+    return true;
   }
 
   private int at(int slot) {
