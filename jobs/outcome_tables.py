@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from keepline.features.churn import CHURN
 from keepline.features.sets import FEATURE_SETS
 from keepline.schemas.errors import KeeplineError
 from keepline.schemas.times import to_rfc3339
@@ -161,9 +162,13 @@ def training_rows(table: pa.Table, arms: Sequence[str]) -> tuple[pa.Table, pa.Ta
     """(features, labels, rows without features) for `keepline train churn`, of these arms: each customer's first landed decision.
 
     The first, because it was chosen before anything was known of what followed: of those who churned, the last is always the one that
-    ended so, and rows chosen by it would have too many of them. Tickets for people and rows without any feature are left out.
+    ended so, and rows chosen by it would have too many of them. Tickets for people and rows without any feature are left out; and so are,
+    of a job with several feature sets, the columns of the others, or the job could not load what is trained on them.
     """
     names = feature_names(table)
+    if set(CHURN.names) <= set(names):
+        others = {name for each in FEATURE_SETS.values() if each is not CHURN for name in each.names}
+        names = [name for name in names if name not in others or name in CHURN.names]
     chosen = pc.and_(pc.invert(table["escalation"]), pc.is_valid(table["label"]))
     table = table.filter(pc.and_(chosen, pc.is_in(table["arm"], value_set=pa.array(arms, pa.string()))))
     table = table.sort_by(_ORDER)

@@ -13,7 +13,7 @@ from typing import Any
 from tests.benchmarks import events, machine, page, report
 
 PARTS = ("kernel", "files", "operator", "throughput", "latency")
-MORE_PARTS = ("recovery", "settings", "policy")
+MORE_PARTS = ("recovery", "settings", "policy", "sets")
 """Only where `--only` names them."""
 Say = Callable[[str], None]
 
@@ -21,7 +21,7 @@ Say = Callable[[str], None]
 def arguments(given: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description="Events a second and latency.")
-    parser.add_argument("--only", default=",".join(PARTS), help="parts (default: %(default)s; and recovery, settings, policy)")
+    parser.add_argument("--only", default=",".join(PARTS), help="parts (default: %(default)s; and recovery, settings, policy, sets)")
     parser.add_argument("--events", type=float, default=3e6, help="events of a throughput run, such as 8e6 (default: 3e6)")
     parser.add_argument("--file-events", type=float, default=2e6, help="events of the part `files` (default: 2e6)")
     parser.add_argument("--customers", default="20000,200000", help="numbers of customers of the throughput runs (default: %(default)s)")
@@ -29,7 +29,7 @@ def arguments(given: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--rates", default="5000,20000", help="events a second of the latency runs (default: %(default)s)")
     parser.add_argument("--seconds", type=float, default=15.0, help="of a latency run that count (default: 15)")
     parser.add_argument("--warm", type=float, default=30.0, help="of warm-up before them, at the same rate (default: 30)")
-    parser.add_argument("--rounds", type=int, default=5, help="of each case of `recovery` and `settings`, and of `policy` (default: 5)")
+    parser.add_argument("--rounds", type=int, default=5, help="of each case of `recovery`, `settings`, `policy`, `sets` (default: 5)")
     parser.add_argument("--cases", default="", help="cases of `recovery` or `settings`, comma-separated (default: all)")
     parser.add_argument("--flink", action="append", default=[], metavar="NAME=VALUE", help="Flink settings of `recovery`'s clusters")
     parser.add_argument("--job", default="", help='further flags for the job, such as "--parallelism 2"')
@@ -119,6 +119,13 @@ def policy_part(options: argparse.Namespace, say: Say, broker: Any) -> list[dict
     return policy.run(broker, options.rounds, int(options.events), options.warm, options.seconds, say)
 
 
+def sets_part(options: argparse.Namespace, say: Say, broker: Any) -> list[dict[str, Any]]:
+    """The whole job with both feature sets and with each alone."""
+    from tests.benchmarks import sets
+
+    return sets.run(broker, options.rounds, int(options.events), tuple(options.job.split()), say)
+
+
 @contextlib.contextmanager
 def progress() -> Iterator[Say]:
     """A line on the terminal that says what goes on; plain lines, one a step, where there is no terminal."""
@@ -166,6 +173,8 @@ def main() -> None:
                     results["settings"] = settings_part(options, say, broker)
                 if "policy" in options.only:
                     results["policy"] = policy_part(options, say, broker)
+                if "sets" in options.only:
+                    results["sets"] = sets_part(options, say, broker)
     found = report.tables(results)
     report.show(found, here)
     if options.json:

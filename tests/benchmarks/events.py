@@ -1,6 +1,6 @@
 """Synthetic telemetry, made by compiled code so that millions of events take a second.
 
-Event number i is a pure function of i: its customer (uniform), type (MIX), fields and time. Each customer has EVENTS_A_DAY
+Event number i is a pure function of i: its customer (uniform), type (MIX, or SHOP_MIX), fields and time. Each customer has EVENTS_A_DAY
 events a day, so fewer events a customer are a shorter time and not a thinner history; one event in fifty is up to ten
 minutes older than its place. The event id carries the number, so a score says which event it answers.
 """
@@ -16,6 +16,10 @@ from keepline.schemas.jit import njit
 from keepline.schemas.mem import load_f64, load_i64, load_u8, put_double, put_long, store_i32, store_i64, store_u8
 
 MIX = {"DataSession": 0.52, "Call": 0.27, "Message": 0.2072, "SupportContact": 0.0012, "Bill": 0.0008, "Payment": 0.0008}
+SHOP = {"Purchase": 0.04, "PageView": 0.25, "PromotionResponse": 0.04}
+SHOP_MIX = {name: share * (1 - sum(SHOP.values())) for name, share in MIX.items()} | SHOP
+"""A customer's telephone and shop in one: a third of the events are the shop's. More orders than anybody places, so that a short run has
+many a customer."""
 EVENTS_A_DAY = 40
 """So a contact is made 1.4 times a month, and a bill comes once."""
 START_MS = 1_735_689_600_000  # 2025-01-01T00:00:00Z
@@ -23,10 +27,16 @@ ID_DIGITS = 15
 CUSTOMER_DIGITS = 9
 LONGEST = 256
 """An upper bound of an event's packed bytes."""
-DATA_SESSION, CALL, MESSAGE, CONTACT, BILL, PAYMENT = range(6)
+DATA_SESSION, CALL, MESSAGE, CONTACT, BILL, PAYMENT, PURCHASE, PAGE_VIEW, PROMOTION = range(9)
+SENT, OPENED, CLICKED, REDEEMED, DECLINED = range(5)
 
-_LIMITS = (np.cumsum(list(MIX.values())) * 65536).astype(np.int64)
-_FINGERPRINTS = np.array([np.frombuffer(event_type(name).fingerprint, np.int64)[0] for name in MIX])
+
+def _limits(mix: dict[str, float]) -> Any:
+    """Where each type but the last ends among 65,536."""
+    return (np.cumsum(list(mix.values()))[:-1] * 65536).astype(np.int64)
+
+
+_FINGERPRINTS = np.array([np.frombuffer(event_type(name).fingerprint, np.int64)[0] for name in SHOP_MIX])
 
 
 class Stream(NamedTuple):
@@ -34,6 +44,12 @@ class Stream(NamedTuple):
 
     customers: int
     partitions: int = 2
+    shop: bool = False
+    """Whether the mix is SHOP_MIX."""
+
+    def mix(self) -> dict[str, float]:
+        """The share of each type."""
+        return SHOP_MIX if self.shop else MIX
 
     def step_us(self) -> int:
         """Event time between an event and the next, in microseconds."""
@@ -74,11 +90,33 @@ def put_name(out: Any, p: int, letter: int, value: int, digits: int) -> int:
 
 
 @njit
+def put_shop_fields(out: Any, p: int, kind: int, number: int, a: int, b: int) -> int:
+    """The fields of a Purchase, PageView or PromotionResponse; `a` and `b` are 16 random bits each."""
+    if kind == PAGE_VIEW:
+        p = put_name(out, p, 112, a % 500, 4)
+        return put_name(out, p, 107, a % 20, 2)
+    if kind == PROMOTION:
+        p = put_name(out, p, 114, a % 50, 4)
+        step = b & 15
+        return put_long(
+            out, p, SENT if step < 8 else OPENED if step < 12 else CLICKED if step < 14 else REDEEMED if step < 15 else DECLINED
+        )
+    amount = 5.0 + a / 500.0
+    p = put_name(out, p, 111, number, ID_DIGITS)
+    p = put_double(out, p, amount if b % 50 else -amount)  # one in fifty is a refund
+    p = put_long(out, p, 1 + b % 3)
+    p = put_long(out, p, b >> 3 & 1)
+    if b >> 3 & 1:
+        p = put_double(out, p, 0.7 * amount)
+    return put_long(out, p, 0)  # the job's currency
+
+
+@njit
 def put_event(out: Any, p: int, number: int, customer: int, t: int, limits: Any, fingerprints: Any) -> int:
     """One framed event at out[p:]; returns the position behind it."""
     pick = random(number, 1)
     kind = 0
-    while kind < 5 and (pick & 65535) >= limits[kind]:
+    while kind < limits.shape[0] and (pick & 65535) >= limits[kind]:
         kind += 1
     store_u8(out, p, 0xC3)
     store_u8(out, p + 1, 1)
@@ -105,6 +143,8 @@ def put_event(out: Any, p: int, number: int, customer: int, t: int, limits: Any,
         p = put_long(out, p, 1)
         store_u8(out, p, a & 1)
         p += 1
+    elif kind > PAYMENT:
+        p = put_shop_fields(out, p, kind, number, a, b)
     else:
         month = t // (30 * 86_400_000)
         if kind == PAYMENT:
@@ -152,7 +192,8 @@ def put_all(
 def make(stream: Stream, first: int, n: int, *, packed: bool = False) -> Events:
     """Events first…first + n − 1 of a stream: framed values, or PACKED_IN records as the source makes them."""
     buffer, at, customer = np.empty(n * LONGEST, np.uint8), np.empty(n + 1, np.int64), np.empty(n, np.int64)
-    size = put_all(buffer, at, customer, first, stream.customers, stream.step_us(), _LIMITS, _FINGERPRINTS, packed)
+    limits = _limits(stream.mix())
+    size = put_all(buffer, at, customer, first, stream.customers, stream.step_us(), limits, _FINGERPRINTS, packed)
     return Events(buffer[:size], at, customer)
 
 
@@ -191,6 +232,41 @@ def note_score(buf: Any, p: int, scores: Any, seen: Any) -> bool:
     scores[number] = load_f64(buf, skip_text(buf, p + 10) + 1)  # behind the score's name
     seen[number] += 1
     return True
+
+
+@njit
+def note_named(buf: Any, p: int, scores: Any, seen: Any) -> bool:
+    """Takes down an Avro Score at buf[p:] at [number of its name, number in its event id]; False for a tick's."""
+    number = event_number(buf, p)
+    if number < 0:
+        return False
+    at = skip_text(buf, p + 10)
+    name = load_u8(buf, at) >> 1
+    scores[name, number] = load_f64(buf, at + 1)
+    seen[name, number] += 1
+    return True
+
+
+@njit
+def note_named_values(buf: Any, lengths: Any, scores: Any, seen: Any) -> int:
+    """Takes down Scores of several names that stand one behind the other; returns how many, without those of ticks."""
+    p, found = 0, 0
+    for length in lengths:
+        found += note_named(buf, p, scores, seen)
+        p += length
+    return found
+
+
+@njit
+def note_named_frames(buf: Any, end: int, scores: Any, seen: Any) -> int:
+    """The same from PACKED_OUT frames."""
+    p, found = 0, 0
+    while p < end:
+        total = load_i64(buf, p) & 0xFFFFFFFF
+        if load_u8(buf, p + 4) == 0:
+            found += note_named(buf, p + 40 + (load_i64(buf, p + 32) & 0xFFFFFFFF), scores, seen)
+        p += total
+    return found
 
 
 @njit

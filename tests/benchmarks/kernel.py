@@ -40,10 +40,10 @@ STAGES = ("decode", "+ validate, duplicate", "+ update", "+ read", "+ score", "+
 
 
 class Feed:
-    """A `CustomerKernel` over arrays of its own, one state for each customer of the stream."""
+    """A `CustomerKernel` over arrays of its own, one state for each customer of the stream; of `spec`, or churn with `emit` every."""
 
-    def __init__(self, customers: int, batch: int = BATCH) -> None:
-        self.kernel = CustomerKernel(OperatorSpec(json.loads(MANIFEST.read_bytes()), emit="every"))
+    def __init__(self, customers: int, batch: int = BATCH, spec: OperatorSpec | None = None) -> None:
+        self.kernel = CustomerKernel(spec or OperatorSpec(json.loads(MANIFEST.read_bytes()), emit="every"))
         self.batch = batch
         self.block = np.zeros(customers * self.kernel.state_size + 64, np.uint8)
         # On a cache line, as the JVM's buffers are.
@@ -64,7 +64,7 @@ class Feed:
         kernel.hdr[at.FIRST] = 0
         return n
 
-    def run(self, made: events.Events, each: Callable[[Any, int], None] | None = None) -> float:
+    def run(self, made: events.Events, each: Callable[[Any, int], object] | None = None) -> float:
         """Runs all events through `CustomerKernel.run`; returns the CPU seconds inside it. `each` sees every batch's frames."""
         spent = 0.0
         for start in range(0, made.customer.shape[0], self.batch):

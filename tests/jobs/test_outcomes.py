@@ -342,6 +342,22 @@ def test_training_rows_are_first_decisions_of_the_arm(tmp_path: Path) -> None:
         export_training(collect([labelled()]), tmp_path / "x.parquet", "all")
 
 
+def test_training_rows_of_several_sets_are_churns(tmp_path: Path) -> None:
+    """The columns of the other set are in the rows, for whoever asks for them, and not in those that `train churn` takes."""
+    records = [
+        labelled("a", "d-1", features={"calls_7d": 1.0, "orders": 2.0, "own": 4.0}),
+        labelled("b", "d-2", score="clv_bgnbd", features={"calls_7d": 3.0, "orders": 5.0, "own": 6.0}),
+    ]
+    export_training(collect(records), tmp_path / "t", "treatment")
+    assert pq.read_table(tmp_path / "t" / "features.parquet").column_names == ["customer_id", "at", *CHURN, "own"]
+    assert training(tmp_path / "t") == {"a": ("2026-03-01T12:00:00Z", 1.0, 0), "b": ("2026-03-01T12:00:00Z", 3.0, 0)}
+    export(collect(records), tmp_path / "all")
+    assert {"orders", "calls_7d", "own"} <= rows(tmp_path / "all")[0].keys()
+    # Where churn is not scored, the columns are what there is.
+    export_training(collect([labelled("a", features={"orders": 2.0})]), tmp_path / "v", "treatment")
+    assert "orders" in pq.read_table(tmp_path / "v" / "features.parquet").column_names
+
+
 def test_uplift_counts_a_customer_once_a_group(tmp_path: Path) -> None:
     records = [
         labelled("a", "1", arm="CONTROL", label="CHURNED"),
