@@ -58,11 +58,11 @@ def broken(monkeypatch: pytest.MonkeyPatch, how: Callable[[CustomerKernel], None
 
 
 def other_state(kernel: CustomerKernel) -> None:
-    kernel._kept[customer.k.BLOCK][100] ^= 1
+    kernel._kept[-1, customer.k.BLOCK][100] ^= 1
 
 
 def out_of_bounds(kernel: CustomerKernel) -> None:
-    block = kernel._kept[customer.k.BLOCK]
+    block = kernel._kept[-1, customer.k.BLOCK]
     np.ctypeslib.as_array((customer.np.ctypeslib.ctypes.c_uint8).from_address(block.ctypes.data - 1))[...] = 1
 
 
