@@ -21,6 +21,7 @@ from keepline.jobs.cli import (
     ingest,
     layout,
     mapping,
+    next_app,
     outcomes,
     policy,
     predict,
@@ -89,6 +90,8 @@ _add(_clv, "fit", clv.fit, "Fit BG/NBD and Gamma-Gamma to purchases.")
 _add(_clv, "report", clv.report, "What a model expected and what came, as one HTML page.")
 _add(_clv, "labels", clv_labels.labels, "What customers spent in a horizon, as labels to train on.")
 _add(app, "predict", predict.predict, "Score a file of features with a trained model.")
+_next_app = _group("next-app", "Which app a user opens next: keepline next-app evaluate --help")
+_add(_next_app, "evaluate", next_app.evaluate, "Hit rates of rankers on a log of app opens.")
 _mapping = _group("mapping", "The file that maps foreign records: keepline mapping check --help")
 _add(_mapping, "check", mapping.check, "Everything that is wrong with a mapping file.")
 _add(_mapping, "schema", mapping.schema, "The JSON Schema of mapping files, for editors.")

@@ -18,6 +18,7 @@ COMMANDS = [
     (), ("doctor",), ("demo",), ("run", "retention"), ("train", "churn"), ("train", "clv"), ("predict",), ("produce",), ("pseudonym",),
     ("tail",), ("clv", "labels"), ("features", "churn"), ("features", "clv"), ("features", "layout"), ("replay", "retention"),
     ("submit", "retention"), ("conf",), ("status",), ("savepoint",), ("stop",), ("restore", "retention"), ("clv", "report"),
+    ("next-app", "evaluate"),
 ]  # fmt: skip
 GROUPS = [("run",), ("train",), ("features",), ("replay",), ("submit",), ("restore",)]
 HEAVY = ["numpy", "numba", "pandas", "sklearn", "pyflink", "rich", "confluent_kafka", "redis", "fastavro", "scipy", "matplotlib"]
@@ -163,13 +164,20 @@ def test_a_progress_bar_on_a_terminal_goes_to_standard_error(tmp_path: Path) -> 
     parent, child = pty.openpty()
     args = [PROGRAM, "features", "churn", "--events", events, "--at", "2026-02-01T00:00:00Z", "--out", tmp_path / "o.csv"]
     for extra, seen in (([], True), (["--json"], False)):
-        done = subprocess.run([*args, *extra], stdout=subprocess.PIPE, stderr=child, check=True, env=os.environ | {"TERM": "xterm"})
         os.set_blocking(parent, False)
         shown = b""
-        with contextlib.suppress(BlockingIOError):
-            while True:
-                shown += os.read(parent, 65536)
+        with subprocess.Popen([*args, *extra], stdout=subprocess.PIPE, stderr=child, env=os.environ | {"TERM": "xterm"}) as running:
+            # Read as it comes: a terminal takes a few kilobytes, and then lets the writer wait.
+            ended = False
+            while not ended:
+                ended = running.poll() is not None
+                with contextlib.suppress(BlockingIOError):
+                    while True:
+                        shown += os.read(parent, 65536)
+                time.sleep(0.05)
+            said = running.stdout.read() if running.stdout else b""
+        assert running.returncode == 0
         assert (b"reading events" in shown) is seen
-        assert b"reading events" not in done.stdout
+        assert b"reading events" not in said
     os.close(child)
     os.close(parent)
