@@ -290,8 +290,14 @@ def test_records_fit_their_schemas_and_ids_are_unique(policy: Policy, start: int
         else:
             name = RECORD_NAMES[output.kind]
             assert to_record(from_record(name, output.record)) == (name, output.record)
-    decided = [o.record["decision_id"] for o in outputs if o.kind == "decision"]
-    assert len(decided) == len(set(decided))
+    # In one life: who is erased and, in the same millisecond, decided on anew from the same event has the same decision again.
+    decided: set[str] = set()
+    for output in outputs:
+        if output.kind == "receipt":
+            decided.clear()
+        elif output.kind == "decision":
+            assert output.record["decision_id"] not in decided
+            decided.add(output.record["decision_id"])
 
 
 @given(policies(), st.sampled_from(STARTS), lives(), st.randoms(use_true_random=False))
