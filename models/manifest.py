@@ -1,11 +1,14 @@
-"""The model manifest: a linear model as JSON, all that the stream ever loads of a model (never a pickle).
+"""The model manifest: a linear model or boosted trees as JSON, all that the stream ever loads of a model (never a pickle).
 
     manifest.json → checks (numbers finite, sha256, shape, feature set) → `Model` → `tables()` → `models/scorer.py`
 
 The linear predictor is z = intercept + Σ coefficient_j · t_j(x_j) + Σ categories, with t = identity or log1p(max(x, 0)); all
 scaling is folded in. A logistic model's score is 1 / (1 + exp(-z)) (`Manifest`), that of a regression exp(z) or exp(z) - 1
-(`RegressionManifest`). `sha256` is the hash of the canonical JSON (sorted keys, no spaces, UTF-8) without that field. It finds a changed or
-damaged file; it is no signature.
+(`RegressionManifest`). Boosted trees, alone or in an ensemble with a logistic model, have a z of their own (`ForestManifest`), a table of
+their own (`Model.forest()`) and the scorer models/trees/scorer.py.
+
+`sha256` is the hash of the canonical JSON (sorted keys, no spaces, UTF-8) without that field. It finds a changed or damaged file; it is
+no signature.
 """
 
 from __future__ import annotations
@@ -19,9 +22,65 @@ from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
 from keepline.models.errors import ModelError
+from keepline.models.manifest_fields import (
+    DECILES,
+    AnyManifest,
+    Baseline,
+    Category,
+    ChurnManifest,
+    Created,
+    FeatureSetRef,
+    ForestManifest,
+    LinearPart,
+    Manifest,
+    RegressionManifest,
+    Spread,
+    TargetData,
+    Term,
+    TrainingData,
+    texts_of,
+)
+from keepline.models.trees import table
+from keepline.models.trees.forest import flaw
+
+__all__ = [
+    "DECILES",
+    "FORESTS",
+    "JOBLIB_FILE",
+    "MANIFEST_FILE",
+    "METRICS",
+    "QUANTILES",
+    "REGRESSIONS",
+    "REGRESSION_METRICS",
+    "RETRAIN",
+    "TRANSFORMS",
+    "AnyManifest",
+    "Baseline",
+    "Category",
+    "ChurnManifest",
+    "Created",
+    "FeatureSetLike",
+    "FeatureSetRef",
+    "ForestManifest",
+    "LinearPart",
+    "Manifest",
+    "Model",
+    "RegressionManifest",
+    "Spread",
+    "Tables",
+    "TargetData",
+    "Term",
+    "TrainingData",
+    "checksum",
+    "dump",
+    "from_json",
+    "from_mapping",
+    "load",
+    "texts_of",
+]
 
 MANIFEST_FILE = "manifest.json"
 JOBLIB_FILE = "model.joblib"
@@ -31,7 +90,8 @@ METRICS = ("accuracy", "precision", "recall", "f1", "roc_auc", "pr_auc", "log_lo
 REGRESSION_METRICS = ("mae", "rmse", "spearman", "gini")
 REGRESSIONS = ("ridge", "gamma", "tweedie")
 """The families of a `RegressionManifest`."""
-DECILES = 9
+FORESTS = ("trees", "ensemble")
+"""The families of a `ForestManifest`."""
 QUANTILES = (0.0, 0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 1.0)
 RETRAIN = "Train the model again, or restore the manifest as `keepline train` wrote it."
 
@@ -45,153 +105,6 @@ class FeatureSetLike(Protocol):
     def version(self) -> int: ...  # noqa: D102
     @property
     def names(self) -> tuple[str, ...]: ...  # noqa: D102
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class FeatureSetRef(_Part):
-    """A feature set by name and version."""
-
-    name: str
-    version: int
-
-
-class Term(_Part):
-    """A numeric column: coefficient of the transformed raw value, and the training mean of that transformed value."""
-
-    name: str
-    transform: Literal["identity", "log1p"]
-    coefficient: float
-    center: float
-    missing_value: float | None = None
-    """What stands for a missing cell (the training median); None where the training data had none missing."""
-    missing_coefficient: float = 0.0
-    """Added to z when the cell is missing."""
-
-
-class Category(_Part):
-    """A one-hot column: what each level adds to z; an unknown level adds nothing."""
-
-    name: str
-    coefficients: dict[str, float]
-
-
-class Baseline(_Part):
-    """A column's distribution in training, raw values. Numbers are None for a categorical column, `levels` for a numeric one."""
-
-    missing: float
-    mean: float | None = None
-    std: float | None = None
-    min: float | None = None
-    max: float | None = None
-    quantiles: dict[str, float] | None = None
-    levels: dict[str, float] | None = None
-
-
-class Spread(_Part):
-    """Mean and standard deviation over the folds."""
-
-    mean: float
-    std: float
-
-
-class TrainingData(_Part):
-    """What the model was trained on."""
-
-    features_sha256: str
-    labels_sha256: str
-    rows: int
-    base_rate: float
-
-
-class Created(_Part):
-    """How the model was made."""
-
-    command: str
-    versions: dict[str, str]
-
-
-class Manifest(_Part):
-    """The manifest as it stands in the file."""
-
-    format: Literal[1] = 1
-    model_id: str = Field(min_length=1)
-    version: int = Field(ge=1)
-    family: Literal["logistic"] = "logistic"
-    link: Literal["logit"] = "logit"
-    feature_set: FeatureSetRef | None
-    note: str
-    columns: list[str]
-    terms: list[Term]
-    categories: list[Category]
-    intercept: float
-    threshold: float = Field(gt=0, lt=1)
-    bands: tuple[float, float]
-    baseline: dict[str, Baseline]
-    metrics: dict[str, Spread]
-    metrics_at_threshold: dict[str, Spread]
-    data: TrainingData
-    created: Created
-    joblib_sha256: str
-    sha256: str = ""
-
-
-class TargetData(_Part):
-    """What a regression was trained on."""
-
-    features_sha256: str
-    labels_sha256: str
-    rows: int
-    mean: float
-    """Mean of the target, in the currency of the labels."""
-    share_zero: float
-
-
-class RegressionManifest(_Part):
-    """The manifest of a regression of an amount: revenue in the `horizon_days` after the row.
-
-    The score is the expected amount: exp(z) with link "log", exp(z) - 1 with link "log1p", each at least 0 (`scorer.exponential`).
-    """
-
-    format: Literal[1] = 1
-    model_id: str = Field(min_length=1)
-    version: int = Field(ge=1)
-    family: Literal["ridge", "gamma", "tweedie"]
-    link: Literal["log", "log1p"]
-    power: float | None = Field(ge=1, le=2)
-    """Of the variance, mean^power, for gamma (2) and tweedie (between 1 and 2); None for ridge."""
-    alpha: float = Field(ge=0)
-    """Strength of the L2 penalty; 0: none."""
-    horizon_days: float = Field(gt=0)
-    feature_set: FeatureSetRef | None
-    note: str
-    columns: list[str]
-    terms: list[Term]
-    categories: list[Category]
-    intercept: float
-    """Of the raw scale; it carries the mean correction."""
-    mean_correction: float = Field(gt=0)
-    """The factor on exp(z), already in `intercept`, that makes the training predictions sum to the training targets."""
-    bands: tuple[float, float]
-    """In the currency: LOW < first ≤ MEDIUM < second ≤ HIGH."""
-    deciles: list[float] = Field(min_length=DECILES, max_length=DECILES)
-    """The 10th to 90th percentile of the training predictions."""
-    baseline: dict[str, Baseline]
-    metrics: dict[str, Spread]
-    data: TargetData
-    created: Created
-    joblib_sha256: str
-    sha256: str = ""
-
-    @property
-    def threshold(self) -> float:
-        """The amount from which a customer is of high value: the upper band."""
-        return self.bands[1]
-
-
-AnyManifest = Manifest | RegressionManifest
 
 
 class Tables(NamedTuple):
@@ -232,16 +145,50 @@ class Model:
         return math.inf if baseline is None or baseline.quantiles is None else baseline.quantiles["0.5"]
 
     def tables(self) -> Tables:
-        """Arrays for `scorer.score` and `scorer.amount`; only for a model of numeric columns."""
-        if self.manifest.categories:
+        """Arrays for `scorer.score` and `scorer.amount`; only for a linear model of numeric columns."""
+        self._refuse_texts()
+        if isinstance(self.manifest, ForestManifest):
+            msg = f"Model {self.model_id!r} is of family {self.manifest.family!r}, expected a linear one. Train it with --family logistic."
+            raise ModelError(msg)
+        return self._linear(self.manifest)
+
+    def forest(self) -> npt.NDArray[np.float64]:
+        """The flat table for models/trees/scorer.py, rows in the order of `names`; only for trees and ensembles of numeric columns."""
+        self._refuse_texts()
+        manifest = self.manifest
+        if not isinstance(manifest, ForestManifest):
+            msg = f"Model {self.model_id!r} is of family {manifest.family!r}, expected trees or ensemble. Train it with --family trees."
+            raise ModelError(msg)
+        places = [self._names.index(one.name) for one in manifest.forest.inputs]
+        linear = None if manifest.linear is None else self._weighted(manifest.linear, 1.0 - manifest.trees_weight)
+        return table.build(manifest.forest, places, len(self._names), manifest.trees_weight, linear)
+
+    def _refuse_texts(self) -> None:
+        if texts_of(self.manifest):
             msg = f"Model {self.model_id!r} has text columns, which the stream does not score. Use `keepline predict`."
             raise ModelError(msg)
-        terms = {term.name: term for term in self.manifest.terms}
-        ordered = [terms[name] for name in self._names]
+
+    def _linear(self, part: Manifest | RegressionManifest | LinearPart) -> Tables:
+        ordered = self._ordered(part)
         coef = np.array([term.coefficient for term in ordered])
         center = np.array([term.center for term in ordered])
         kind = np.array([TRANSFORMS.index(term.transform) for term in ordered], np.int32)
-        return Tables(kind, coef, center, self.manifest.intercept + math.fsum(coef * center))
+        return Tables(kind, coef, center, part.intercept + math.fsum(coef * center))
+
+    def _ordered(self, part: Manifest | RegressionManifest | LinearPart) -> list[Term]:
+        terms = {term.name: term for term in part.terms}
+        return [terms[name] for name in self._names]
+
+    def _weighted(self, part: LinearPart, weight: float) -> table.Linear:
+        """The linear part of an ensemble, with what a missing cell counts: the pipeline puts the median in its place and marks it."""
+        kind, coef, center, intercept = self._linear(part)
+        missing = []
+        for term in self._ordered(part):
+            median = self.median(term.name) if term.missing_value is None else term.missing_value
+            value = math.log1p(max(median, 0.0)) if term.transform == "log1p" else median
+            change = term.coefficient * (value - term.center) if term.coefficient else 0.0
+            missing.append(weight * (change + term.missing_coefficient))
+        return table.Linear(kind.astype(np.int64), weight * coef, center, np.array(missing), weight * intercept)
 
 
 def load(path: str | Path, feature_set: FeatureSetLike | None = None) -> Model:
@@ -291,7 +238,7 @@ def from_mapping(raw: Any, feature_set: FeatureSetLike | None = None, *, where: 
         raise ModelError(msg)
     try:
         # From JSON text, since pydantic is strict about tuples in Python data.
-        kind = RegressionManifest if raw.get("family") in REGRESSIONS else Manifest
+        kind = _kind(raw.get("family"))
         manifest: AnyManifest = kind.model_validate_json(json.dumps(raw), strict=True)
     except ValidationError as error:
         first = error.errors()[0]
@@ -302,6 +249,12 @@ def from_mapping(raw: Any, feature_set: FeatureSetLike | None = None, *, where: 
     if feature_set is not None:
         _check_feature_set(manifest, feature_set, where)
     return Model(manifest, feature_set)
+
+
+def _kind(family: Any) -> type[AnyManifest]:
+    if family in REGRESSIONS:
+        return RegressionManifest
+    return ForestManifest if family in FORESTS else Manifest
 
 
 def checksum(raw: Mapping[str, Any]) -> str:
@@ -315,7 +268,9 @@ def dump(manifest: AnyManifest) -> bytes:
     """Return the manifest as the bytes of its file, `sha256` filled in."""
     raw = manifest.model_dump(mode="json")
     raw["sha256"] = checksum(raw)
-    return json.dumps(raw, indent=1, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+    # The arrays of a forest would be one number a line.
+    layout: dict[str, Any] = {"separators": (",", ":")} if isinstance(manifest, ForestManifest) else {"indent": 1}
+    return json.dumps(raw, **layout, ensure_ascii=False, allow_nan=False).encode() + b"\n"
 
 
 def _numbers(value: Any, place: str) -> Iterator[tuple[str, float]]:
@@ -332,10 +287,14 @@ def _numbers(value: Any, place: str) -> Iterator[tuple[str, float]]:
 
 
 def _check_shape(manifest: AnyManifest, where: str) -> None:
-    named = [*(term.name for term in manifest.terms), *(category.name for category in manifest.categories)]
-    if sorted(named) != sorted(manifest.columns) or len(set(named)) != len(named):
-        msg = f"{where}: terms and categories do not name each of the {len(manifest.columns)} columns once. {RETRAIN}"
-        raise ModelError(msg)
+    linear = manifest.linear if isinstance(manifest, ForestManifest) else manifest
+    if linear is not None:
+        named = [*(term.name for term in linear.terms), *(category.name for category in linear.categories)]
+        if sorted(named) != sorted(manifest.columns) or len(set(named)) != len(named):
+            msg = f"{where}: terms and categories do not name each of the {len(manifest.columns)} columns once. {RETRAIN}"
+            raise ModelError(msg)
+    if isinstance(manifest, ForestManifest):
+        _check_forest(manifest, where)
     low, high = manifest.bands
     if isinstance(manifest, RegressionManifest):
         _check_regression(manifest, where)
@@ -346,6 +305,23 @@ def _check_shape(manifest: AnyManifest, where: str) -> None:
     absent = [name for name in expected if name not in manifest.metrics]
     if absent:
         msg = f"{where}: metrics lack {', '.join(absent)}. {RETRAIN}"
+        raise ModelError(msg)
+
+
+def _check_forest(manifest: ForestManifest, where: str) -> None:
+    if len(set(manifest.columns)) != len(manifest.columns):
+        msg = f"{where}: a column stands there twice. {RETRAIN}"
+        raise ModelError(msg)
+    alone = manifest.family == "trees"
+    if alone != (manifest.linear is None) or (alone and manifest.trees_weight != 1):
+        msg = f"{where}: family {manifest.family!r} does not fit its parts: only an ensemble has a linear part and a weight. {RETRAIN}"
+        raise ModelError(msg)
+    if manifest.linear is not None and {each.name for each in manifest.linear.categories} != manifest.forest.texts().keys():
+        msg = f"{where}: the forest and the linear part have other text columns. {RETRAIN}"
+        raise ModelError(msg)
+    found = flaw(manifest.forest, manifest.columns)
+    if found is not None:
+        msg = f"{where}: the forest is damaged: {found}. {RETRAIN}"
         raise ModelError(msg)
 
 
@@ -375,8 +351,9 @@ def _check_feature_set(manifest: AnyManifest, feature_set: FeatureSetLike, where
         raise ModelError(msg)
     lacking = [name for name in feature_set.names if name not in manifest.columns]
     unknown = [name for name in manifest.columns if name not in feature_set.names]
-    if lacking or unknown or manifest.categories:
+    texts = texts_of(manifest)
+    if lacking or unknown or texts:
         parts = [f"{what} {', '.join(names[:5])}" for what, names in (("lacks", lacking), ("has unknown", unknown)) if names]
-        parts += [f"has text column {category.name}" for category in manifest.categories[:1]]
+        parts += [f"has text column {name}" for name in [*texts][:1]]
         msg = f"{where}: its columns are not those of feature set {wanted}: it {'; it '.join(parts)}. {make}"
         raise ModelError(msg)

@@ -16,7 +16,7 @@ from sklearn.pipeline import Pipeline
 
 from keepline.models import table
 from keepline.models.errors import ModelError, TrainingDataError
-from keepline.models.manifest import JOBLIB_FILE, MANIFEST_FILE, RETRAIN, AnyManifest, RegressionManifest, load
+from keepline.models.manifest import JOBLIB_FILE, MANIFEST_FILE, RETRAIN, AnyManifest, RegressionManifest, load, texts_of
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ def _typed(cells: pd.DataFrame, manifest: AnyManifest, path: Path) -> tuple[pd.D
     extra = [str(name) for name in cells.columns if name not in manifest.columns and name != table.AT]
     if extra:
         notes.append(f"Columns that the model does not know were ignored: {', '.join(extra)}.")
-    levels = {category.name: category.coefficients for category in manifest.categories}
+    levels = texts_of(manifest)
     typed: dict[str, pd.Series] = {}
     for name in manifest.columns:
         if name in levels:

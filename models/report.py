@@ -6,8 +6,8 @@ Takes the manifest and the predictions out of fold, and decides nothing.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,31 +17,51 @@ from rich.console import Console
 from rich.table import Table
 from sklearn import metrics as skm
 
-from keepline.models.manifest import JOBLIB_FILE, MANIFEST_FILE, METRICS, AnyManifest, Manifest, Spread
+from keepline.models.manifest import (
+    JOBLIB_FILE,
+    MANIFEST_FILE,
+    METRICS,
+    Baseline,
+    ChurnManifest,
+    ForestManifest,
+    LinearPart,
+    Manifest,
+    RegressionManifest,
+    Spread,
+)
 
 HALF = 0.5
 STRONGEST = 12
+FAMILIES = {"logistic": "Logistic regression", "trees": "Boosted trees", "ensemble": "Ensemble of logistic regression and boosted trees"}
+
+
+@dataclass(frozen=True, eq=False)
+class Validated:
+    """What the five folds say of one family."""
+
+    metrics: dict[str, Spread]
+    metrics_at_threshold: dict[str, Spread]
+    outside: npt.NDArray[np.float64]
+    """Probability by row, from the fold's model that had not seen the row."""
 
 
 @dataclass(frozen=True, eq=False)
 class Report:
     """The result of a training run."""
 
-    manifest: Manifest
+    manifest: ChurnManifest
     labels: npt.NDArray[np.int64]
     """0 or 1 by row."""
     outside: npt.NDArray[np.float64]
     """Probability by row, from the fold's model that had not seen the row."""
     notes: tuple[str, ...]
+    families: Mapping[str, Validated] = field(default_factory=dict)
+    """All families on the same folds, this model's too; empty where they were not compared."""
 
     def confusion(self, threshold: float) -> dict[str, int]:
         """Counts of the predictions out of fold at p ≥ threshold."""
         tn, fp, fn, tp = skm.confusion_matrix(self.labels, self.outside >= threshold, labels=[0, 1]).ravel().tolist()
         return {"true_negative": tn, "false_positive": fp, "false_negative": fn, "true_positive": tp}
-
-    def strongest(self) -> list[tuple[str, str, float]]:
-        """What moves the logit, largest first: `strongest` of the manifest."""
-        return strongest(self.manifest)
 
     def as_json(self) -> dict[str, Any]:
         """All figures, for machines."""
@@ -50,7 +70,7 @@ class Report:
         def plain(spreads: dict[str, Spread]) -> dict[str, dict[str, float]]:
             return {name: spread.model_dump() for name, spread in spreads.items()}
 
-        return {
+        found: dict[str, Any] = {
             "model_id": manifest.model_id,
             "version": manifest.version,
             "rows": manifest.data.rows,
@@ -63,22 +83,34 @@ class Report:
             "feature_set": manifest.feature_set.model_dump() if manifest.feature_set else None,
             "notes": list(self.notes),
         }
+        if isinstance(manifest, ForestManifest):
+            found |= {"family": manifest.family, "trees_weight": manifest.trees_weight, "importance": manifest.importance}
+        if self.families:
+            found["families"] = {
+                family: {"metrics": plain(each.metrics), "metrics_at_threshold": plain(each.metrics_at_threshold)}
+                for family, each in self.families.items()
+            }
+        return found
 
 
-def strongest(manifest: AnyManifest) -> list[tuple[str, str, float]]:
+def strongest(manifest: Manifest | RegressionManifest) -> list[tuple[str, str, float]]:
     """(column, transform, effect): how much one standard deviation of the raw column moves z, largest first.
 
     Effects of a log1p column are those between the quartiles of its training values.
     """
+    return _effects(manifest, manifest.baseline)
+
+
+def _effects(linear: Manifest | RegressionManifest | LinearPart, baseline: Mapping[str, Baseline]) -> list[tuple[str, str, float]]:
     found: list[tuple[str, str, float]] = []
-    for term in manifest.terms:
-        base = manifest.baseline[term.name]
+    for term in linear.terms:
+        base = baseline[term.name]
         if base.quantiles is None or base.std is None or term.coefficient == 0:
             continue
         low, high = base.quantiles["0.25"], base.quantiles["0.75"]
         step = float(np.log1p(max(high, 0.0)) - np.log1p(max(low, 0.0))) if term.transform == "log1p" else base.std
         found.append((term.name, term.transform, term.coefficient * step))
-    for category in manifest.categories:
+    for category in linear.categories:
         values = category.coefficients.values()
         found.append((category.name, "one-hot", max(values) - min(values)))
     return sorted(found, key=lambda line: -abs(line[2]))
@@ -103,6 +135,8 @@ def show(report: Report, out: Path, console: Console | None = None) -> None:
     for name in METRICS:
         grid.add_row(name, _text(manifest.metrics[name]), _text(manifest.metrics_at_threshold[name]))
     console.print(grid)
+    if report.families:
+        console.print(_side_by_side(report))
     for threshold in (HALF, manifest.threshold):
         found = report.confusion(threshold)
         console.print(
@@ -114,6 +148,16 @@ def show(report: Report, out: Path, console: Console | None = None) -> None:
     console.print(f"wrote {out / MANIFEST_FILE}, {JOBLIB_FILE}, report.md, report.json, roc.svg", highlight=False, soft_wrap=True)
 
 
+def _side_by_side(report: Report) -> Table:
+    grid = Table(title="All families on the same folds (accuracy to f1 at 0.5)")
+    grid.add_column("metric")
+    for family in report.families:
+        grid.add_column(family, justify="right")
+    for name in METRICS:
+        grid.add_row(name, *(_text(each.metrics[name]) for each in report.families.values()))
+    return grid
+
+
 def _text(spread: Spread) -> str:
     return f"{spread.mean:.4f} ± {spread.std:.4f}"
 
@@ -123,7 +167,7 @@ def _markdown(report: Report) -> Iterator[str]:
     low, high = manifest.bands
     yield f"# Model {manifest.model_id}, version {manifest.version}"
     yield ""
-    yield f"Logistic regression on {manifest.data.rows} customers, of whom {manifest.data.base_rate:.2%} left. Made by"
+    yield f"{FAMILIES[manifest.family]} on {manifest.data.rows} customers, of whom {manifest.data.base_rate:.2%} left. Made by"
     yield ""
     yield f"    {manifest.created.command}"
     yield ""
@@ -144,6 +188,7 @@ def _markdown(report: Report) -> Iterator[str]:
     for name in METRICS:
         yield f"| {name} | {_text(manifest.metrics[name])} | {_text(manifest.metrics_at_threshold[name])} |"
     yield ""
+    yield from _families(report)
     yield "## Confusion matrix"
     yield ""
     yield "All customers, each by the model of the fold that had not seen them."
@@ -159,13 +204,47 @@ def _markdown(report: Report) -> Iterator[str]:
     yield ""
     yield "## What moves the score"
     yield ""
-    yield "Change of the logit for one standard deviation of the column"
+    if isinstance(manifest, ForestManifest):
+        yield from _importance(manifest)
+    linear = manifest.linear if isinstance(manifest, ForestManifest) else manifest
+    if linear is None:
+        return
+    part = " of the logistic part" if isinstance(manifest, ForestManifest) else ""
+    yield f"Change of the logit{part} for one standard deviation of the column"
     yield "(log1p: from the lower to the upper quartile; one-hot: between the extreme levels)."
     yield ""
     yield "| column | transform | change |"
     yield "|---|---|---|"
-    for name, transform, effect in report.strongest()[:STRONGEST]:
+    for name, transform, effect in _effects(linear, manifest.baseline)[:STRONGEST]:
         yield f"| {name} | {transform} | {effect:+.3f} |"
+
+
+def _families(report: Report) -> Iterator[str]:
+    if not report.families:
+        return
+    yield "## Families side by side"
+    yield ""
+    yield "The same five folds; the first four metrics at 0.5."
+    if isinstance(report.manifest, ForestManifest) and report.manifest.family == "ensemble":
+        weight = report.manifest.trees_weight
+        yield f"The ensemble's logit is {1 - weight:.4g} of the logistic one and {weight:.4g} of the trees'."
+        yield "The weight has the smallest log loss out of fold; in the metrics each fold takes the weight that the other four choose."
+    yield ""
+    yield f"| metric | {' | '.join(report.families)} |"
+    yield f"|---|{'---|' * len(report.families)}"
+    for name in METRICS:
+        yield f"| {name} | {' | '.join(_text(each.metrics[name]) for each in report.families.values())} |"
+    yield ""
+
+
+def _importance(manifest: ForestManifest) -> Iterator[str]:
+    yield f"Mean absolute contribution of the column to the logit of the {manifest.forest.trees} trees, over the training rows."
+    yield ""
+    yield "| column | contribution |"
+    yield "|---|---|"
+    for name, size in list(manifest.importance.items())[:STRONGEST]:
+        yield f"| {name} | {size:.3f} |"
+    yield ""
 
 
 def _plot(report: Report, file: Path) -> None:
@@ -181,6 +260,11 @@ def _plot(report: Report, file: Path) -> None:
         FigureCanvasSVG(figure)
         axes = figure.subplots()
         axes.plot(false_rate, true_rate, label=f"out of fold (AUC {area.mean:.3f} ± {area.std:.3f})")
+        for family, each in report.families.items():
+            if family != report.manifest.family:
+                x, y, _ = skm.roc_curve(report.labels, each.outside)
+                auc = each.metrics["roc_auc"]
+                axes.plot(x, y, linewidth=0.8, label=f"{family} (AUC {auc.mean:.3f} ± {auc.std:.3f})")
         axes.plot([0, 1], [0, 1], linestyle=":", color="grey", label="chance")
         here = int(np.argmin(np.abs(thresholds - report.manifest.threshold)))
         axes.plot(false_rate[here], true_rate[here], "o", label=f"threshold {report.manifest.threshold:g}")

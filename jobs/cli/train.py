@@ -18,6 +18,8 @@ def train(
     model_id: Annotated[str, typer.Option(help="Name of the model in scores.")] = "churn",
     version: Annotated[int, typer.Option(help="Version of the model in scores.")] = 1,
     only: Annotated[str, typer.Option(help="Columns that may carry weight, separated by commas. Default: all.")] = "",
+    family: Annotated[str, typer.Option(help="logistic, trees (boosted), or ensemble (both, weighted).")] = "logistic",
+    compare: Annotated[bool, typer.Option("--compare", help="Show all families side by side; trees and ensemble always do.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
     """Train and validate a churn model; write it and its report.
@@ -29,7 +31,7 @@ def train(
     from keepline.models.train import train as run
 
     names = tuple(name.strip() for name in only.split(",") if name.strip())
-    found = run(features, labels, out, Options(threshold, medium, seed, model_id, version, names))
+    found = run(features, labels, out, Options(threshold, medium, seed, model_id, version, names, family, compare))
     if as_json:
         import json
 
