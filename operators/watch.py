@@ -126,6 +126,8 @@ def moved(p: int, part: int, told: bool) -> bool:
         step, share = load_f64(rules, 8 * k.R_STEP), load_f64(rules, 8 * k.R_STEP_SHARE)
         if step < INFINITY or share < INFINITY:
             before = load_f64(part, get(get(p, k.PLACES) + 8 * k.PLACE_WORDS * i, k.L_TOLD)) if told else 0.0
+            if math.isnan(before):  # told when there was no value yet
+                before = 0.0
             change = abs(load_f64(get(p, k.VALUES), 8 * i) - before)
             if change >= step or (change > 0.0 and change >= share * abs(before)):
                 return True

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from keepline.features.layout import W_TIMER_AT
 from keepline.features.spec import FeatureError
 from keepline.models.contact.carried import to_json
-from keepline.models.contact.rules import Happens, Level, Policy, Trigger
+from keepline.models.contact.rules import Fall, Happens, Level, Policy, Trigger
 from keepline.operators import layout, states, stats
 from keepline.operators.host import HostOperator
 from keepline.operators.parts import TAIL, parts_of
@@ -254,3 +254,27 @@ def test_a_regression_is_scored_with_the_closed_forms() -> None:
         assert record["value"] == signals[record["event_id"]].others["clv_regression"].value
         assert record["band"] == ("LOW" if record["value"] < 5 else "MEDIUM" if record["value"] < 9 else "HIGH")
         assert len(record["reasons"]) == 3
+
+
+def test_a_fall_is_told_of_a_customer_who_was_told_of_before_the_first_order() -> None:
+    """What is told before an order has no lifetime value; the first value counts as a move from nothing, and so do those after it."""
+    policy = Policy("p", 1, (Trigger("poorer", Fall("score:p_alive", 0.5, 400 * DAY)), Trigger("viewed", Happens("PageView"))), ())
+    operator = HostOperator(spec(CLV, policy=to_json(policy)))
+    told = [Told(part.names, tuple((each.name, each.model_id, each.version) for each in part.scores)) for part in operator.kernel.parts]
+    view = {"type": "PageView", "customer_id": "c", "event_id": "v", "event_time": START, "page": "/"}
+    orders = [
+        {"type": "Purchase", "customer_id": "c", "event_id": f"o{n}", "event_time": START + n * DAY, "order_id": f"o{n}", "amount": 9.0}
+        for n in range(1, 4)
+    ]
+    frames = feed(operator, [view, *orders], 300 * DAY)
+    values = {each.time: each.value for frame in frames if frame.channel == SIGNALS if (each := unpack(frame, told))}
+    made = [(record["as_of"], record["value"]) for record in scores(frames)["p_alive"]]
+    assert values.pop(START) is None
+    assert values[START + DAY] == 1.0
+    # From then on no move of an eighth, a quarter of the fall, goes untold.
+    last = None
+    for time, value in made:
+        last = values.get(time, last)
+        assert last is not None
+        assert abs(value - last) < 0.125 * last or time in values
+    assert min(value for value in values.values() if value is not None) < 0.5
