@@ -54,6 +54,13 @@ def load(settings: RetentionSettings) -> JobModels:
         features += feature_set("churn").names
     if "clv" in settings.scores:
         forms = clv_manifest.load(settings.clv_model, feature_set("clv"))
+        fitted = forms.manifest.currency
+        if fitted and settings.currency and fitted != settings.currency:
+            msg = (
+                f"{settings.clv_model}: fitted on amounts in {fitted}, but the job's currency is {settings.currency}. "
+                "Give --currency of the model, or fit it on amounts in the job's"
+            )
+            raise SettingsError(msg)
         clv = _raw(settings.clv_model)
         scores += [(name, None, forms.bands[name], tuple(forms.manifest.deciles[name])) for name in SCORES]
         features += feature_set("clv").names
