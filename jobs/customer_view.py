@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from keepline.jobs.settings import mask_url
-from keepline.jobs.view_keys import VIEW_KEYS
+from keepline.jobs.view_keys import NEXT_APP_KEYS, VIEW_KEYS
 from keepline.schemas.catalog import output_schema
 from keepline.schemas.errors import KeeplineError
-from keepline.schemas.packed import DECISIONS, INTERVENTIONS, SCORES
+from keepline.schemas.packed import APP_PREDICTIONS, DECISIONS, INTERVENTIONS, SCORES
 
-RECORDS = {SCORES: "Score", INTERVENTIONS: "Intervention", DECISIONS: "Decision"}
+RECORDS = {SCORES: "Score", INTERVENTIONS: "Intervention", DECISIONS: "Decision", APP_PREDICTIONS: "AppPrediction"}
 """The record of each channel that has a view."""
 ERASED = "erased"
 """The field of a mark that stands for a minute in the place of an erased hash."""
@@ -71,7 +71,7 @@ def read(url: str, customer: str) -> list[Kept]:
 def keys(customer: str) -> Iterator[tuple[int, str]]:
     """(channel, key) of everything that the view may hold of a customer."""
     names = next(field["type"]["symbols"] for field in output_schema("Score")["fields"] if field["name"] == "score")
-    for channel, template in VIEW_KEYS.items():
+    for channel, template in (VIEW_KEYS | NEXT_APP_KEYS).items():
         for score in names if "{score}" in template else ("",):
             yield channel, template.format(customer_id=customer, score=score)
 

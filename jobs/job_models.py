@@ -16,7 +16,7 @@ from keepline.models import manifest
 from keepline.models.clv import manifest as clv_manifest
 from keepline.models.clv.scorer import SCORES
 from keepline.models.contact.names import ModelNames, names_of_all
-from keepline.models.manifest import MANIFEST_FILE, ForestManifest, RegressionManifest
+from keepline.models.manifest import MANIFEST_FILE, RegressionManifest
 
 
 @dataclass(frozen=True)
@@ -45,9 +45,6 @@ def load(settings: RetentionSettings) -> JobModels:
         model = manifest.load(settings.model, feature_set("churn"))
         if isinstance(model.manifest, RegressionManifest):
             msg = f"{settings.model}: a regression of {model.manifest.feature_set}; expected a churn model. Give it as --clv-regression"
-            raise SettingsError(msg)
-        if isinstance(model.manifest, ForestManifest):
-            msg = f"{settings.model}: a model of family {model.manifest.family}, which the job does not score. Train with --family logistic"
             raise SettingsError(msg)
         churn = _raw(settings.model)
         scores.append(("churn", model.threshold, model.bands, ()))

@@ -1,13 +1,14 @@
-"""`replay`: the retention job over files. The same kernels and policy in the order of the files, without Flink or Kafka.
+"""`replay`: a job over files. The same kernels and policy in the order of the files, without Flink or Kafka.
 
-Writes what the live job's topics hold: scores, interventions, decisions, labelled outcomes, receipts, dead letters, late events, one JSON
-Lines file each. In dead letters and late events the topic is the file's name and the offset the line's number.
+Writes what the live job's topics hold, one JSON Lines file each: of the retention job scores, interventions, decisions, labelled outcomes,
+receipts, dead letters, late events; of the next-app job predictions, receipts, dead letters, late events. In dead letters and late events
+the topic is the file's name and the offset the line's number.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -16,13 +17,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keepline.features.query import QueryError, parse_time
+from keepline.jobs.next_app_settings import NextAppSettings
+from keepline.jobs.next_app_spec import next_app_spec
 from keepline.jobs.operator_spec import operator_spec
 from keepline.jobs.scorelines import ScoreLines
 from keepline.jobs.settings import RetentionSettings
 from keepline.operators import stats
 from keepline.operators.host import HostOperator
 from keepline.operators.hostpolicy import HostPolicy
-from keepline.operators.spec import CHANNELS, OperatorSpec
+from keepline.operators.spec import CHANNELS, NEXT_APP_CHANNELS, OperatorSpec
 from keepline.schemas import packed
 from keepline.schemas.blocks import EventBlock, RejectedLine
 from keepline.schemas.errors import KeeplineError
@@ -42,15 +45,16 @@ class ReplayError(KeeplineError):
 class Outputs:
     """A file for each kind of output, JSON Lines; dead letters and late events name their file and line in place of topic and offset."""
 
-    def __init__(self, folder: Path, names: Sequence[str], policy: HostPolicy) -> None:
+    def __init__(self, folder: Path, names: Sequence[str], policy: HostPolicy, channels: Sequence[str] = CHANNELS) -> None:
         """`names` are those of the event files, by the partition that their records carry; `policy` makes decisions of signals."""
         folder.mkdir(parents=True, exist_ok=True)
         self.policy = policy
-        self.written = dict.fromkeys(CHANNELS, 0)
+        self._channels = channels
+        self.written = {name: 0 for name in channels if name}
         self._names = names
         self._scores = ScoreLines()
         with ExitStack() as stack:
-            self._files = [stack.enter_context((folder / f"{name}.jsonl").open("wb")) for name in CHANNELS]
+            self._files = {name: stack.enter_context((folder / f"{name}.jsonl").open("wb")) for name in self.written}
             self._stack = stack.pop_all()
 
     def __enter__(self) -> Outputs:
@@ -62,8 +66,9 @@ class Outputs:
     def frames(self, buffer: NDArray[np.uint8]) -> None:
         """A buffer full of frames."""
         lines, count, others = self._scores.take(buffer)
-        self._files[SCORES].write(lines)
-        self.written[CHANNELS[SCORES]] += count
+        if count:
+            self._files[CHANNELS[SCORES]].write(lines)
+            self.written[CHANNELS[SCORES]] += count
         for start in others:
             frame = next(packed.frames(buffer[start : start + int(buffer[start : start + 4].view("<u4")[0])].tobytes()))
             self.decided(self.policy.take((frame,)))
@@ -80,8 +85,9 @@ class Outputs:
 
     def record(self, channel: int, record: dict[str, Any]) -> None:
         """One record."""
-        self._files[channel].write(to_json(record).encode() + b"\n")
-        self.written[CHANNELS[channel]] += 1
+        name = self._channels[channel]
+        self._files[name].write(to_json(record).encode() + b"\n")
+        self.written[name] += 1
 
 
 class Replay:
@@ -165,10 +171,34 @@ def retention(
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Replays the files into `out`; returns counts: events, customers, duplicate, written by file."""
+    return _replayed(lambda: operator_spec(settings), CHANNELS, paths, out, wall_clock, type_name, progress)
+
+
+def next_app(
+    settings: NextAppSettings,
+    paths: Sequence[Path],
+    out: Path,
+    wall_clock: str = "none",
+    type_name: str | None = None,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """As `retention`, by the next-app job."""
+    return _replayed(lambda: next_app_spec(settings), NEXT_APP_CHANNELS, paths, out, wall_clock, type_name, progress)
+
+
+def _replayed(
+    spec_of: Callable[[], OperatorSpec],
+    channels: Sequence[str],
+    paths: Sequence[Path],
+    out: Path,
+    wall_clock: str,
+    type_name: str | None,
+    progress: Progress | None,
+) -> dict[str, Any]:
     wall = wall_clock_ms(wall_clock)
     events = read_blocks(paths, type_name, progress)  # a wrong path is told before anything is written
-    spec = operator_spec(settings)
-    with Outputs(out, events.names, HostPolicy(spec)) as outputs:
+    spec = spec_of()
+    with Outputs(out, events.names, HostPolicy(spec), channels) as outputs:
         replay = Replay(spec, events.names, outputs, wall)
         for block in events.blocks:
             replay.block(block)

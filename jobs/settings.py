@@ -141,43 +141,19 @@ class JobSettings(BaseModel):
     __str__ = __repr__
 
 
-class RetentionSettings(JobSettings):
-    """What `keepline run retention` takes. Durations are in milliseconds once read ("1s", "30d" as written)."""
+class BatchedSettings(JobSettings):
+    """What every job of a batched operator takes: telemetry in, outputs to topics of one prefix, and a live view."""
 
     topics: Annotated[tuple[str, ...], BeforeValidator(_split)] = Field(("telemetry",), description="input topics, comma-separated")
-    output_prefix: str = Field("retention", description="output topics are PREFIX.scores, PREFIX.interventions, …")
+    output_prefix: str = Field(description="output topics are PREFIX.dead-letters and so on")
     redis_url: str = Field("redis://localhost:6379/0", description='the live view; "" for none')
     redis_ttl: Duration = Field(0, description="time to live of the view's keys; 0s for ever")
-    job_name: str = Field("keepline-retention", description="names the job, its consumer group and its transactions")
-    scores: Annotated[tuple[Literal["churn", "clv"], ...], BeforeValidator(_split)] = Field(
-        ("churn",), description="what is scored: churn, clv, or both, comma-separated"
-    )
-    model: Path = Field(PRETRAINED, description="folder or manifest.json of a trained churn model")
-    clv_model: Path = Field(PRETRAINED_CLV, description="folder or manifest.json of `keepline clv fit`")
-    clv_regression: Literal["none"] | Path = Field(
-        "none", description="folder or manifest.json of `keepline train clv`; none: no such score"
-    )
-    emit: Literal["band", "delta", "every"] = Field("delta", description="when a score is put out")
-    delta: float = Field(0.01, ge=0, allow_inf_nan=False, description="with --emit delta: the least change of a score")
-    policy: Literal["none"] | Path = Field(
-        POLICY, description="the contact policy, a YAML file; none: scores only; else one for the scores"
-    )
-    disorder: Duration = Field(3_600_000, description="how far events of one customer may be out of order")
+    disorder: Duration = Field(3_600_000, description="how far events of one key may be out of order")
     idle_after: Duration = Field(60_000, description="a partition silent this long follows the wall clock; 0s never")
-    resident_states: int = Field(0, ge=0, description="customers' states kept in memory, a subtask; 0: as many as its memory has room for")
-    currency: str = Field("", description="the currency that amounts are in")
+    resident_states: int = Field(0, ge=0, description="states kept in memory, a subtask; 0: as many as its memory has room for")
     writer_schemas: Annotated[tuple[Path, ...], BeforeValidator(_split)] = Field(
         (), description="Avro schemas (.avsc, or folders of them) of other producers, comma-separated"
     )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _policy_of_the_scores(cls, values: Any) -> Any:
-        if not isinstance(values, dict) or "policy" in values:
-            return values
-        scores = _split(values.get("scores", "churn"))
-        given = tuple(sorted(scores)) if isinstance(scores, list | tuple) and all(isinstance(each, str) for each in scores) else ()
-        return {**values, "policy": POLICIES.get(given, POLICY)}
 
     @field_validator("output_prefix")
     @classmethod
@@ -191,14 +167,6 @@ class RetentionSettings(JobSettings):
             msg = "expected 1 to 255 different topic names of letters, digits, dots, dashes or underscores"
             raise ValueError(msg)
         return value
-
-    @field_validator("scores")
-    @classmethod
-    def _in_order(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if not value or len(set(value)) != len(value):
-            msg = "expected churn, clv, or both, each once, such as churn,clv"
-            raise ValueError(msg)
-        return tuple(sorted(value))
 
     @field_validator("resident_states")
     @classmethod
@@ -221,16 +189,49 @@ class RetentionSettings(JobSettings):
         return self.topics, "earliest"
 
 
+class RetentionSettings(BatchedSettings):
+    """What `keepline run retention` takes. Durations are in milliseconds once read ("1s", "30d" as written)."""
+
+    output_prefix: str = Field("retention", description="output topics are PREFIX.scores, PREFIX.interventions, …")
+    job_name: str = Field("keepline-retention", description="names the job, its consumer group and its transactions")
+    scores: Annotated[tuple[Literal["churn", "clv"], ...], BeforeValidator(_split)] = Field(
+        ("churn",), description="what is scored: churn, clv, or both, comma-separated"
+    )
+    model: Path = Field(PRETRAINED, description="folder or manifest.json of a trained churn model")
+    clv_model: Path = Field(PRETRAINED_CLV, description="folder or manifest.json of `keepline clv fit`")
+    clv_regression: Literal["none"] | Path = Field(
+        "none", description="folder or manifest.json of `keepline train clv`; none: no such score"
+    )
+    emit: Literal["band", "delta", "every"] = Field("delta", description="when a score is put out")
+    delta: float = Field(0.01, ge=0, allow_inf_nan=False, description="with --emit delta: the least change of a score")
+    policy: Literal["none"] | Path = Field(
+        POLICY, description="the contact policy, a YAML file; none: scores only; else one for the scores"
+    )
+    currency: str = Field("", description="the currency that amounts are in")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _policy_of_the_scores(cls, values: Any) -> Any:
+        if not isinstance(values, dict) or "policy" in values:
+            return values
+        scores = _split(values.get("scores", "churn"))
+        given = tuple(sorted(scores)) if isinstance(scores, list | tuple) and all(isinstance(each, str) for each in scores) else ()
+        return {**values, "policy": POLICIES.get(given, POLICY)}
+
+    @field_validator("scores")
+    @classmethod
+    def _in_order(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not value or len(set(value)) != len(value):
+            msg = "expected churn, clv, or both, each once, such as churn,clv"
+            raise ValueError(msg)
+        return tuple(sorted(value))
+
+
 LEAST_RESIDENT = 1000
 """A batch's states must be resident at once, and batches of few customers are slow."""
-DURATIONS = frozenset(
-    name
-    for name, info in RetentionSettings.model_fields.items()
-    if any(isinstance(item, BeforeValidator) and item.func is _milliseconds for item in info.metadata)
-)
-SECTIONS = ("ingest",)
+SECTIONS = ("ingest", "next_app")
 """Jobs that have a table of their own."""
-SHARED = frozenset({"bootstrap_servers", *PROPERTIES, "registry_url", "unknown_id_ttl"})
+SHARED = frozenset({"bootstrap_servers", *PROPERTIES, "redis_url", "registry_url", "unknown_id_ttl"})
 """What stands before all tables and is every job's: the way to the servers."""
 Spell = Callable[[str], str]
 S = TypeVar("S", bound=JobSettings)
@@ -271,14 +272,23 @@ def _refuse_unknown(place: _Place, kind: type[JobSettings]) -> None:
             raise SettingsError(msg)
 
 
-def _from_file(path: Path) -> _Place:
+def durations(kind: type[JobSettings]) -> frozenset[str]:
+    """The settings that are written with a unit of time."""
+    return frozenset(
+        name
+        for name, info in kind.model_fields.items()
+        if any(isinstance(item, BeforeValidator) and item.func is _milliseconds for item in info.metadata)
+    )
+
+
+def _from_file(path: Path, kind: type[JobSettings]) -> _Place:
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         msg = f"{path}: cannot be read as TOML: {error}"
         raise SettingsError(msg) from error
     for table in (values, *(values[name] for name in SECTIONS if isinstance(values.get(name), dict))):
-        for name in DURATIONS & table.keys():
+        for name in (durations(RetentionSettings) | durations(kind)) & table.keys():
             if not isinstance(table[name], str):
                 msg = f'{path}: {name} = {table[name]!r}: expected a text with a unit, such as {name} = "30s"'
                 raise SettingsError(msg)
@@ -336,7 +346,7 @@ def _places(flags: Mapping[str, Any], environment: Mapping[str, str], config: Pa
     named = environment.get("KEEPLINE_CONFIG")
     path = config or (Path(named) if named else Path("keepline.toml"))
     if config or named or path.exists():
-        file = _from_file(path)
+        file = _from_file(path, kind)
         tables = {name: file.values.pop(name) for name in SECTIONS if name in file.values}
         yield from _own(file, _Place(f"{path}: [{kind.SECTION}]", tables.get(kind.SECTION, {}), str), kind)
     place = _from_environment(environment)
@@ -356,7 +366,7 @@ def _own(common: _Place, table: _Place, kind: type[JobSettings]) -> Iterator[_Pl
     if not kind.SECTION:
         yield common
         return
-    yield common._replace(values={name: value for name, value in common.values.items() if name in SHARED})
+    yield common._replace(values={name: value for name, value in common.values.items() if name in SHARED & kind.model_fields.keys()})
     values: Any = table.values
     if not isinstance(values, dict):
         msg = f"{table.where} is {table.values!r}: expected a table of settings"

@@ -3,8 +3,8 @@
 Handing arrays to compiled code costs more than the work on one event, so `operators.customer` writes their addresses here
 once, when the operator is bound (and keeps the arrays alive), and the kernel reads words.
 
-There is a context for each part of a customer's state (operators/parts.py), that is for each feature set. What all parts have in common
-stands in all of them alike, and `NEXT` leads from one to the next. The first is the one that is handed over.
+The customer operator has a context for each part of a customer's state (operators/parts.py), that is for each feature set. What all parts
+have in common stands in all of them alike, and `NEXT` leads from one to the next. The first is the one that is handed over.
 """
 
 from __future__ import annotations
@@ -32,12 +32,18 @@ COMMON = 27
 ) = range(44, 57)  # fmt: skip
 WORDS = 57
 
+# The next-app operator's own, behind what is in common. Addresses: model, constants, scratch, what the model gives and takes, texts. Then
+# how many apps a prediction has, and how far behind the newest event an unlock may be to be answered, milliseconds.
+(
+    MODEL, CONSTANTS, WORK, APP_PLACES, PROBABILITIES, CIRCUMSTANCES, TEXTS, TEXTS_AT, MOST_APPS, ANSWER_WITHIN,
+) = range(COMMON, COMMON + 10)  # fmt: skip
+NEXT_APP_WORDS = COMMON + 10
+
 # Places in FLOATS, in bytes.
 INTERCEPT, LESS = 0, 8
 
 # Columns of a score's row in RULES, float64: bands begin at LOW and HIGH; a score is put out when it moved by DELTA, told when it moved by
-# STEP, or
-# by STEP_SHARE of its value. DELTA is a share of the value where DELTA_SHARE is 1, else a difference.
+# STEP, or by STEP_SHARE of its value. DELTA is a share of the value where DELTA_SHARE is 1, else a difference.
 R_LOW, R_HIGH, R_DELTA, R_DELTA_SHARE, R_STEP, R_STEP_SHARE = range(6)
 RULE_WORDS = 6
 # Columns of a score's row in PLACES, int64: bytes from the part's start of the value put out last, the value told last and the band put out

@@ -1,9 +1,10 @@
 """The hot path: one call runs a batch of packed records over the customers' state bytes and packs the scores.
 
-For each entry, in order: decode → validate → duplicate → late → due ticks → update → read → score → emit. Nothing here
-raises on data: an event that cannot be taken becomes a line of `REJECTS` (status, field), which Python turns into a frame after
-the call (`operators.customer`). What the contact policy has to know goes out as signals (operators/watch.py). An entry is only
-begun when `out` has room for all it may produce, so a full buffer ends the call early and the caller comes again.
+For each entry, in order: decode → validate → duplicate → late (operators/entries.py) → due ticks → update → read → score → emit
+(operators/emission.py). Nothing here raises on data: an event that cannot be taken becomes a line of `REJECTS` (status, field), which
+Python turns into a frame after the call (operators/batched.py). What the contact policy has to know goes out as signals
+(operators/watch.py). An entry is only begun when `out` has room for all it may produce, so a full buffer ends the call early and the caller
+comes again.
 
 A customer's state has a part for each feature set of the job (operators/parts.py). Each part takes every event, keeps its own time and is
 forgotten by itself, as if it were alone; only the Flink timer and the signals are common to all.
@@ -15,7 +16,6 @@ that of a part of them. Everything is passed as addresses and numbers: an array 
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from keepline.features.kernel import admit_at, update_at, zero_at
@@ -29,164 +29,26 @@ from keepline.features.layout import (
     W_NOW,
     W_QUIET_UNTIL,
     W_SEQUENCE,
-    W_SIGNALLED_AT,
     W_TIMER_AT,
 )
 from keepline.features.plan import P_HOT, P_SIZE
-from keepline.features.words import get, get_count, put, put_count
+from keepline.features.words import get, get_count, put
 from keepline.operators import context as k
 from keepline.operators import layout as at
 from keepline.operators import stats
-from keepline.operators.arrays import floats, ints
-from keepline.operators.frames import put_score, put_tombstone
-from keepline.operators.scoring import band_of, due, evaluate, explain, note_scored
-from keepline.operators.signals import ENDED, FIELDS, HAD_STATE, SCORED, TICK, put_signal
-from keepline.operators.stats import count, count_score
-from keepline.operators.watch import REFRESH_MS, holding, moved, watched
-from keepline.schemas.decode import NOT_ASKED, check_time, decode_at, same_bytes
+from keepline.operators.emission import rescore, signal
+from keepline.operators.entries import AHEAD_ENTRIES, ask_timer, room_for, turned_away, validate
+from keepline.operators.frames import put_tombstone
+from keepline.operators.signals import ENDED, FIELDS, HAD_STATE, TICK
+from keepline.operators.stats import count
+from keepline.operators.watch import watched
 from keepline.schemas.jit import njit
-from keepline.schemas.mem import load_f64, load_i32, load_i64, load_u8, prefetch, store_f64, store_u8
+from keepline.schemas.mem import load_i32, load_i64, load_u8, prefetch, store_u8
 from keepline.schemas.packed import ERASED_SEQUENCE, IN_HEADER, OVERSIZED_FLAG, TICK_FLAG
-from keepline.schemas.status import DUPLICATE, KEY_MISMATCH, LATE, OK, OVERSIZED, UNKNOWN_SCHEMA
+from keepline.schemas.status import DUPLICATE, LATE, OK
 
 HOUR = 3_600_000
 DAY = 24 * HOUR
-CHURN = 0
-"""The number of the score whose values are counted (schemas/outputs/Score.avsc)."""
-AHEAD_ENTRIES = 4
-"""How far ahead a state is fetched into the cache: memory latency is half of an event's cost."""
-
-REJECT_ROOM = 1536
-"""An upper bound of the frame that Python writes for a reject, apart from key and value."""
-
-
-@njit
-def room_for(c: int, hdr: int, need: int) -> bool:
-    """Whether `out` can still take `need` bytes beside all that is written or promised."""
-    return get(hdr, at.OUT_BYTES) + get(hdr, at.RESERVED_BYTES) + need <= get(c, k.OUT_SIZE)
-
-
-@njit
-def emits(c: int, p: int, part: int, i: int) -> bool:
-    """Whether score `i` is to be put out, by the job's rule."""
-    rule, value = get(c, k.EMIT), load_f64(get(p, k.VALUES), 8 * i)
-    if math.isnan(value):  # there is none
-        return False
-    place = get(p, k.PLACES) + 8 * k.PLACE_WORDS * i
-    if rule == k.EMIT_EVERY or band_of(p, i) != get_count(part, get(place, k.L_BAND)) - get(p, k.BAND_BIAS):
-        return True
-    if rule != k.EMIT_DELTA:
-        return False
-    rules = get(p, k.RULES) + 8 * k.RULE_WORDS * i
-    before = load_f64(part, get(place, k.L_VALUE))
-    least = load_f64(rules, 8 * k.R_DELTA)
-    if load_f64(rules, 8 * k.R_DELTA_SHARE) != 0.0:
-        least *= abs(before)
-    change = abs(value - before)
-    # A share of 0 is no change.
-    moved_enough: bool = change >= least and (change > 0.0 or least == load_f64(rules, 8 * k.R_DELTA))
-    return moved_enough
-
-
-@njit
-def put_out(c: int, p: int, part: int, i: int, id_pos: int, id_len: int, ev_pos: int, ev_len: int, created: int) -> None:
-    """The frame of score `i` behind what is in `out`, which has room for it."""
-    hdr, width = get(c, k.HDR), get(p, k.FEATURES)
-    explain(p, i)
-    value, band = load_f64(get(p, k.VALUES), 8 * i), band_of(p, i)
-    place, names = get(p, k.PLACES) + 8 * k.PLACE_WORDS * i, get(p, k.NAMES) + 16 * i
-    store_f64(part, get(place, k.L_VALUE), value)
-    put_count(part, get(place, k.L_BAND), band + get(p, k.BAND_BIAS))
-    end = put_score(
-        get(c, k.OUT), get(hdr, at.OUT_BYTES), get(names, k.N_RAW), get(names, k.N_AT), get(c, k.EVENTS),
-        id_pos, id_len, ev_pos, ev_len, value, band, get(part, W_NOW), get(part, W_SEQUENCE), created,
-        floats(get(p, k.X), width), floats(get(p, k.CONTRIB) + 8 * width * i, width), ints(get(p, k.TOP) + 12 * i, 3),
-    )  # fmt: skip
-    put(hdr, at.OUT_BYTES, end)
-    put(hdr, at.FRAMES, get(hdr, at.FRAMES) + 1)
-    count(hdr, stats.EMITTED + 3 * get(place, k.L_SCORE) + band)
-
-
-@njit
-def worth_telling(p: int, part: int) -> bool:
-    """Whether the policy is to be told of the part's scores and features as they are now."""
-    ended = get(part, W_IDENTITY) & FLAG_ENDED != 0
-    before, since = get(part, W_ACTIVE), get(part, W_SIGNALLED_AT)
-    active = 0 if ended else holding(p, before if since != 0 else 0)
-    if active != before if since != 0 else active != 0:
-        return True
-    if active != 0 and get(part, W_NOW) - since >= REFRESH_MS:
-        return True
-    return not ended and moved(p, part, since != 0)
-
-
-@njit
-def rescore(
-    c: int, state: int, which: int, id_pos: int, id_len: int, ev_pos: int, ev_len: int, created: int, etype: int, told: bool
-) -> None:
-    """Scores the parts whose bit is in `which` at their `now`, emits what the rules ask for, and tells the policy if there is cause.
-
-    `told`: the event itself, of type `etype`, is one that the policy is told of.
-    """
-    wanted, p, bit = told, c, 1
-    while p != 0:
-        put(p, k.FRESH, 0)
-        put(p, k.EXPLAINED, 0)
-        part = state + get(p, k.AT)
-        if which & bit and due(p, part, etype):
-            evaluate(p, part)
-            note_scored(p, part)
-            if get(get(p, k.PLACES), k.L_SCORE) == CHURN:
-                count_score(get(c, k.HDR), load_f64(get(p, k.VALUES), 0))
-            for i in range(get(p, k.N_SCORES)):
-                if emits(c, p, part, i):
-                    put_out(c, p, part, i, id_pos, id_len, ev_pos, ev_len, created)
-            wanted = wanted or worth_telling(p, part)
-        p = get(p, k.NEXT)
-        bit <<= 1
-    if wanted:
-        tell(c, state, id_pos, id_len, ev_pos, ev_len, created, etype, told)
-
-
-@njit
-def tell(c: int, state: int, id_pos: int, id_len: int, ev_pos: int, ev_len: int, created: int, etype: int, told: bool) -> None:
-    """One signal with all scores and features that the customer has now."""
-    now = sequence = active = present = 0
-    ended, p, bit = False, c, 1
-    while p != 0:
-        part = state + get(p, k.AT)
-        if get(part, W_IDENTITY) != 0:
-            present |= bit
-            evaluate(p, part)
-            over = get(part, W_IDENTITY) & FLAG_ENDED != 0
-            since = get(part, W_SIGNALLED_AT)
-            mine = 0 if over else holding(p, get(part, W_ACTIVE) if since != 0 else 0)
-            for i in range(get(p, k.N_SCORES)):
-                explain(p, i)
-                store_f64(part, get(get(p, k.PLACES) + 8 * k.PLACE_WORDS * i, k.L_TOLD), load_f64(get(p, k.VALUES), 8 * i))
-            put(part, W_ACTIVE, mine)
-            put(part, W_SIGNALLED_AT, get(part, W_NOW))
-            ended, active = ended or over, active | mine
-            now, sequence = max(now, get(part, W_NOW)), max(sequence, get(part, W_SEQUENCE))
-        p = get(p, k.NEXT)
-        bit <<= 1
-    flags = SCORED | HAD_STATE | (ENDED if ended else 0) | (FIELDS if told else 0)
-    signal(c, etype, flags, present, active, get(state, W_QUIET_UNTIL), id_pos, id_len, ev_pos, ev_len, now, sequence, created)
-
-
-@njit
-def signal(
-    c: int, etype: int, flags: int, present: int, active: int, quiet_until: int,
-    id_pos: int, id_len: int, ev_pos: int, ev_len: int, time: int, sequence: int, created: int,
-) -> None:  # fmt: skip
-    """One signal behind what is in `out`, which has room for it."""
-    hdr = get(c, k.HDR)
-    end = put_signal(
-        c, get(hdr, at.OUT_BYTES), etype, flags, present, active, quiet_until, id_pos, id_len, ev_pos, ev_len, time, sequence, created
-    )
-    put(hdr, at.OUT_BYTES, end)
-    put(hdr, at.FRAMES, get(hdr, at.FRAMES) + 1)
-    count(hdr, stats.SIGNALS)
 
 
 @njit
@@ -347,48 +209,6 @@ def arm_timer(c: int, state: int, slot: int) -> None:
 
 
 @njit
-def ask_timer(c: int, slot: int, at_time: int) -> None:
-    """One timer for the shell to set; a negative time: to delete."""
-    hdr = get(c, k.HDR)
-    number = get(hdr, at.TIMERS)
-    put_count(get(c, k.TIMER_SLOT), 4 * number, slot)
-    put(get(c, k.TIMER_TIME), number, at_time)
-    put(hdr, at.TIMERS, number + 1)
-
-
-@njit
-def validate(c: int, key_pos: int, key_len: int, value_len: int, oversized: bool, wall: int) -> Any:
-    """(status, event type, field) of one record; the registers hold the event when the status is OK."""
-    if oversized:
-        return OVERSIZED, -1, -1
-    buf, ri, rs = get(c, k.EVENTS), get(c, k.RI), get(c, k.RS)
-    start = key_pos + key_len
-    status, etype, reg = decode_at(buf, start, start + value_len, get(c, k.PROGRAMS), ri, get(c, k.RF), rs, get(c, k.RN))
-    if status != OK:
-        return status, etype, reg
-    if not same_bytes(buf, key_pos, key_len, buf, get(rs, 0), get(rs, 1)):
-        return KEY_MISMATCH, etype, 0
-    return check_time(get(ri, 2), get(c, k.MIN_TIME), get(c, k.MAX_TIME), wall, get(c, k.AHEAD)), etype, 2
-
-
-@njit
-def reject(c: int, entry: int, status: int, etype: int, reg: int, newest: int, need: int) -> None:
-    """Leaves a dead letter or a late event for Python, which writes its frame in the room promised here."""
-    hdr = get(c, k.HDR)
-    put(hdr, at.RESERVED_BYTES, get(hdr, at.RESERVED_BYTES) + need)
-    count(hdr, stats.LATE_EVENTS if status == LATE else stats.DEAD_LETTERS + status)
-    number = get(hdr, at.REJECTS)
-    put(hdr, at.REJECTS, number + 1)
-    line = get(c, k.REJECTS) + 8 * k.REJECT_WORDS * number
-    put(line, 0, entry)
-    put(line, 1, status)
-    put(line, 2, etype)
-    put(line, 3, reg)
-    put(line, 4, newest)
-    put(line, 5, get(get(c, k.RI), 2))
-
-
-@njit
 def silent(c: int, state: int, t: int) -> bool:
     """Whether the silence before an event at `t` is one that ends in forgetting a part."""
     p = c
@@ -516,16 +336,7 @@ def run(c: int, n: int, watermark: int, wall: int) -> None:
             if status == OK:
                 count(hdr, stats.ACCEPTED)
                 arm_timer(c, state, slot)
-        if status == DUPLICATE:
-            count(hdr, stats.DUPLICATES)
-        elif status != OK:
-            # A schema id that was never seen, and there is a registry: it is asked before this entry and those behind it are run.
-            if status == UNKNOWN_SCHEMA and reg == NOT_ASKED and get(c, k.ASK) and load_u8(buf, key_pos + key_len) == 0:
-                put(hdr, at.WAITING, 1)
-                break
-            need = REJECT_ROOM + 2 * (key_len + value_len)
-            if not room_for(c, hdr, need):
-                break
-            reject(c, i, status, etype, reg, newest, need)
+        if status != OK and not turned_away(c, i, status, etype, reg, newest, key_pos, key_len, value_len):
+            break
         i += 1
     put(hdr, at.CONSUMED, i - first)

@@ -1,6 +1,6 @@
-"""Runs the customer operator without Flink: the JVM shell's part in Python, for `replay` and tests.
+"""Runs a batched operator without Flink: the JVM shell's part in Python, for `replay` and tests.
 
-Every customer stays resident (3 KiB each), so there is no write-back; batches, resumption and ticks are the shell's. Blocks of events
+Every customer stays resident, so there is no write-back; batches, resumption and ticks are the shell's. Blocks of events
 come in (`run_block`), or packed records one by one (`add`); what comes out are buffers full of frames.
 """
 
@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from keepline.features.layout import W_NEXT_WAKE
 from keepline.operators import layout as at
-from keepline.operators.customer import CustomerKernel
 from keepline.operators.hostkernel import FULL, OVERSIZED, fill, fill_ticks
+from keepline.operators.kernels import kernel_of
 from keepline.operators.slots import Slots
 from keepline.operators.spec import OperatorSpec
 from keepline.schemas import packed
@@ -42,11 +42,11 @@ def _oversized(block: EventBlock, i: int) -> tuple[bytes, bytes]:
 
 
 class HostOperator:
-    """A customer operator over NumPy arrays. Give it blocks or records, `advance` the watermark, take the frames they yield."""
+    """A batched operator over NumPy arrays. Give it blocks or records, `advance` the watermark, take the frames they yield."""
 
     def __init__(self, spec: OperatorSpec, batch: int = 2048, wall_ms: int = 0) -> None:
         """`wall_ms` is the wall clock that FUTURE_TIME is judged by; 0 = no such check."""
-        self.kernel = CustomerKernel(spec)
+        self.kernel = kernel_of(spec)
         self._batch, self._wall = batch, wall_ms
         self._slots = Slots()
         self._size = self.kernel.state_size
@@ -132,10 +132,10 @@ class HostOperator:
     def _exist(self, word: int = 0, most: int | None = None) -> NDArray[np.bool_]:
         """Which slots have a state; with `most`, only one of which a part has no more than that in a word."""
         rows, found, at_word = self._states(), np.zeros(len(self._slots), np.bool_), 0
-        for part in self.kernel.parts:
-            own = rows[:, at_word : at_word + part.size // 8]
+        for size in self.kernel.part_sizes:
+            own = rows[:, at_word : at_word + size // 8]
             found |= (own[:, 0] != 0) & (True if most is None else own[:, word] <= most)
-            at_word += part.size // 8
+            at_word += size // 8
         return found
 
     def customers(self) -> int:

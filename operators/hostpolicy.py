@@ -16,7 +16,7 @@ class HostPolicy:
     """Give it the customer operator's frames, and the watermark after that operator has had it; take what goes to the sinks."""
 
     def __init__(self, spec: OperatorSpec) -> None:
-        """A spec without a policy contacts nobody."""
+        """A spec without a policy contacts nobody, and its frames pass as they are."""
         self.contacts = HostRare(Contacts(json.loads(contacts_spec(spec)))) if spec.policy else None
         self.budgets = HostRare(Budgets(json.loads(budgets_spec(spec)))) if spec.policy else None
 

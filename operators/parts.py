@@ -4,7 +4,8 @@
 
 A part is the feature set's state (features/layout.py) and behind it, for sets with several scores, a tail of the operator: of each score
 the value that was put out last, the value that the policy was told last, and the band. One score has these in the header. A part alone
-and among others holds the same bytes, so a job may be given another set and start from its savepoint (states.py).
+and among others holds the same bytes, and so does one with another family of models for the same scores: a job may be given another set,
+or trees in the place of a logistic model, and start from its savepoint (states.py).
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ from keepline.features.spec import FeatureSet
 from keepline.models import manifest
 from keepline.models.clv import manifest as clv_manifest
 from keepline.models.clv import scorer
-from keepline.operators.scoring import LINEAR, VALUE
+from keepline.models.manifest import ForestManifest
+from keepline.operators.scoring import FOREST, LINEAR, VALUE
 from keepline.operators.spec import OperatorSpec
 from keepline.operators.stats import SCORE_NAMES
 
@@ -60,7 +62,7 @@ class Part:
     floats: npt.NDArray[np.float64]
     """Intercept, and what is taken off exp(z), of the linear model."""
     table: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros(1))
-    """The numbers of the closed forms, for the family VALUE."""
+    """The numbers of the closed forms, for the family VALUE; the trees, and the linear model beside them, for FOREST."""
     regression: bool = False
     own: tuple[str, ...] = ()
     """Types of events that call for scoring, beside ticks and the first event of a UTC day, for no other moves the scores; () all."""
@@ -78,7 +80,7 @@ class Part:
     @property
     def tail(self) -> int:
         """Bytes that the operator keeps behind the features."""
-        return 0 if self.family == LINEAR else TAIL
+        return TAIL if len(self.scores) > 1 else 0
 
     @property
     def size(self) -> int:
@@ -91,7 +93,7 @@ class Part:
 
     def _place(self, name: str) -> tuple[int, int, int, int]:
         number, at = SCORE_NAMES.index(name), self.plan.size
-        if self.family == LINEAR or name == IN_HEADER:
+        if not self.tail or name == IN_HEADER:
             return 8 * W_LAST_VALUE, 8 * W_SIGNALLED_VALUE, 4 * I_LAST_BAND, number
         return at + 16 * (number - 1), at + 16 * (number - 1) + 8, at + TAIL_BANDS + 4 * (number - 1), number
 
@@ -104,8 +106,12 @@ def parts_of(spec: OperatorSpec) -> tuple[Part, ...]:
 def _churn(spec: OperatorSpec) -> Part:
     churn = feature_set("churn")
     model = manifest.from_mapping(spec.manifest, churn)
-    tables = model.tables()
     score = ScoreOf("churn", model.model_id, model.version, model.bands)
+    if isinstance(model.manifest, ForestManifest):
+        width = len(churn.names)
+        nothing = np.zeros(width, np.int32), np.zeros(width), np.zeros(width), np.zeros(2)
+        return Part(compile_plan(churn), FOREST, (score,), *nothing, model.forest())
+    tables = model.tables()
     return Part(compile_plan(churn), LINEAR, (score,), tables.kind, tables.coef, tables.center, np.array([tables.intercept, 0.0]))
 
 

@@ -1,6 +1,6 @@
 """What the JVM shells call: one function, `entry`.
 
-Only ever one function name per interpreter: a second one crashes pemja 0.5.7 (docs/decisions). For the customer operator it works on two
+Only ever one function name per interpreter: a second one crashes pemja 0.5.7 (docs/decisions). For a batched operator it works on two
 direct buffers that Python maps as NumPy arrays, and no bytes cross per batch. The operators of rare work (`operators.rare`) hand state and
 frame over as bytes, one call a step.
 """
@@ -20,13 +20,14 @@ import numpy as np
 import numpy.typing as npt
 
 from keepline.operators import rare
+from keepline.operators.batched import BatchKernel
 from keepline.operators.code import code_hash, opened, package_of
-from keepline.operators.customer import CustomerKernel
+from keepline.operators.kernels import kernel_of
 from keepline.operators.spec import OperatorSpec
 
 OPEN, STATE_SIZE, MAP, RUN, CLOSE, MIGRATE, DESCRIBE, WAITING_FOR, RARE_OPEN, RARE_RUN = range(10)
 MADV_HUGEPAGE = getattr(mmap, "MADV_HUGEPAGE", 14)
-_kernels: dict[int, CustomerKernel] = {}
+_kernels: dict[int, BatchKernel] = {}
 _rare: dict[int, rare.RareKernel] = {}
 _others: dict[int, tuple[Callable[..., Any], int]] = {}
 """Operators whose job brought other code than this: that code's `entry`, and its own handle there."""
@@ -55,7 +56,7 @@ def _open(op: int, data: bytes) -> int:
         other = importlib.import_module(f"{package}.operators.runtime").entry
         _others[handle] = other, other(op, 0, 0, 0, 0, spec)
     elif op == OPEN:
-        _kernels[handle] = CustomerKernel(OperatorSpec.loads(spec), ask=True)
+        _kernels[handle] = kernel_of(OperatorSpec.loads(spec), ask=True)
     else:
         _rare[handle] = rare.open_kernel(spec)
     return handle

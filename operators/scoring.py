@@ -13,13 +13,14 @@ from keepline.features.layout import W_NOW
 from keepline.features.words import get, put
 from keepline.models.clv.scorer import score as value_score
 from keepline.models.scorer import amount, score, top3
+from keepline.models.trees.scorer import score as forest_score
 from keepline.operators import context as k
 from keepline.operators.arrays import floats, ints
 from keepline.schemas.jit import njit
 from keepline.schemas.mem import load_f64, load_i32, load_u8, store_f64, store_i32
 
-LINEAR, VALUE = range(2)
-"""Families: one score by a linear model; lifetime value, several scores."""
+LINEAR, VALUE, FOREST = range(3)
+"""Families: one score by a linear model; lifetime value, several scores; one score by boosted trees, or by an ensemble of both."""
 DAY = 86_400_000
 
 
@@ -48,11 +49,13 @@ def evaluate(p: int, part: int) -> None:
     put(p, k.FRESH, 1)
     width = get(p, k.FEATURES)
     read_at(part, get(part, W_NOW), get(p, k.PLAN_INTS), get(p, k.PLAN_FLOATS), get(p, k.X))
-    values = get(p, k.VALUES)
-    if get(p, k.FAMILY) == LINEAR:
+    values, family = get(p, k.VALUES), get(p, k.FAMILY)
+    if family == LINEAR:
         x, contrib = floats(get(p, k.X), width), floats(get(p, k.CONTRIB), width)
         kind, coef, center = ints(get(p, k.KIND), width), floats(get(p, k.COEF), width), floats(get(p, k.CENTER), width)
         store_f64(values, 0, score(x, kind, coef, center, load_f64(get(p, k.FLOATS), k.INTERCEPT), contrib))
+    elif family == FOREST:
+        store_f64(values, 0, forest_score(get(p, k.X), get(p, k.TABLE), get(p, k.CONTRIB)))
     else:
         _value(p, width, values)
 
@@ -75,12 +78,12 @@ def _value(p: int, width: int, values: int) -> None:
 
 @njit
 def explain(p: int, i: int) -> None:
-    """Fills the three reasons of score `i`; a linear model's contributions are there since it was evaluated, a closed form has both."""
+    """Fills the three reasons of score `i`; contributions are there since it was evaluated, and of a closed form the reasons too."""
     done = get(p, k.EXPLAINED)
     if done >> i & 1:
         return
     put(p, k.EXPLAINED, done | 1 << i)
-    if get(p, k.FAMILY) == LINEAR or (get(p, k.REGRESSION) != 0 and i + 1 == get(p, k.N_SCORES)):
+    if get(p, k.FAMILY) != VALUE or (get(p, k.REGRESSION) != 0 and i + 1 == get(p, k.N_SCORES)):
         width = get(p, k.FEATURES)
         top3(floats(get(p, k.CONTRIB) + 8 * width * i, width), ints(get(p, k.TOP) + 12 * i, 3))
 

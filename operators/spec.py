@@ -20,7 +20,10 @@ MAX_TIME_MS = 4_102_444_800_000
 """2100-01-01T00:00:00Z, the bound that event times must stay below by default."""
 
 CHANNELS = ("scores", "interventions", "decisions", "dead-letters", "late-events", "labelled-outcomes", "erasure-receipts")
-"""Kinds of output, by the number that travels in a frame."""
+"""Kinds of output of the retention job, by the number that travels in a frame."""
+NEXT_APP_CHANNELS = ("", "", "", "dead-letters", "late-events", "", "erasure-receipts", "app-predictions")
+"""Those of the next-app job; "" for a number that it does not use."""
+NEXT_APP = ("next_app",)
 
 
 MAX_KEY = 128 * 1024
@@ -55,7 +58,13 @@ class OperatorSpec:
     currency: str = ""
     """The configured currency; "" in an event means this one, and any other is refused."""
     feature_sets: tuple[str, ...] = ("churn",)
-    """What is computed and scored, in the order churn, clv."""
+    """What is computed and scored, in the order churn, clv; or next_app alone."""
+    next_app: dict[str, Any] = field(default_factory=dict)
+    """The manifest of the next-app model, where that is the feature set."""
+    apps: int = 5
+    """How many apps a prediction has."""
+    answer_within_ms: int = 60_000
+    """An unlock further behind the user's newest event gets no prediction."""
     writer_schemas: tuple[dict[str, Any], ...] = ()
     """Avro schemas of other producers, whose records are read as ours."""
     registry_url: str = ""

@@ -32,6 +32,8 @@ SCORE_BUCKETS = 20
 SCORE_SUM = SCORED + SCORE_BUCKETS
 """Sum of all churn scores, in millionths."""
 SCORE_UNIT = 1_000_000
+PREDICTIONS, UNANSWERED = 61, 62
+"""Of the next-app operator."""
 
 COUNTERS = (
     ("events_accepted_total", ACCEPTED),
@@ -59,11 +61,7 @@ def describe(scores: Iterable[tuple[str, str, int]], code: str) -> bytes:
     `scores`: name, model id and model version of each.
     """
     scores = list(scores)
-    lines: list[dict[str, Any]] = [{"kind": "counter", "name": name, "at": at.STATS + word} for name, word in COUNTERS]
-    lines += [
-        {"kind": "counter", "name": "dead_letters_total", "at": at.STATS + DEAD_LETTERS + reason, "labels": {"reason": reason.name}}
-        for reason in DEAD_REASONS
-    ]
+    lines = _counters(COUNTERS)
     lines += [
         {
             "kind": "counter",
@@ -75,15 +73,39 @@ def describe(scores: Iterable[tuple[str, str, int]], code: str) -> bytes:
         for number, band in enumerate(BANDS)
     ]
     bounds = [round((bucket + 1) / SCORE_BUCKETS, 2) for bucket in range(SCORE_BUCKETS)]
-    lines += [
-        {"kind": "histogram", "name": "score", "at": at.STATS + SCORED, "bounds": bounds, "sum": at.STATS + SCORE_SUM, "unit": SCORE_UNIT},
-        {"kind": "gauge", "name": "waiting_for_registry", "at": at.WAITING},
-    ]
-    lines += [
-        {"kind": "info", "name": "model_info", "labels": {"model_id": model_id, "version": version, "code": code}}
-        for model_id, version in dict.fromkeys((model_id, str(version)) for _, model_id, version in scores)
-    ]
+    lines.append(
+        {"kind": "histogram", "name": "score", "at": at.STATS + SCORED, "bounds": bounds, "sum": at.STATS + SCORE_SUM, "unit": SCORE_UNIT}
+    )
+    lines += _of_the_operator(((model_id, version) for _, model_id, version in scores), code)
     return json.dumps(lines).encode()
+
+
+def describe_predictions(model_id: str, version: int, code: str) -> bytes:
+    """The same of the next-app operator."""
+    known = [line for line in COUNTERS if line[1] not in (TICKS, SIGNALS)]
+    lines = _counters([*known, ("predictions_total", PREDICTIONS), ("unlocks_unanswered_total", UNANSWERED)])
+    return json.dumps(lines + _of_the_operator([(model_id, version)], code)).encode()
+
+
+def _counters(counters: Iterable[tuple[str, int]]) -> list[dict[str, Any]]:
+    """The counters, and a dead letter's of each reason."""
+    lines: list[dict[str, Any]] = [{"kind": "counter", "name": name, "at": at.STATS + word} for name, word in counters]
+    lines += [
+        {"kind": "counter", "name": "dead_letters_total", "at": at.STATS + DEAD_LETTERS + reason, "labels": {"reason": reason.name}}
+        for reason in DEAD_REASONS
+    ]
+    return lines
+
+
+def _of_the_operator(models: Iterable[tuple[str, int]], code: str) -> list[dict[str, Any]]:
+    """What it waits for, and which models it has."""
+    return [
+        {"kind": "gauge", "name": "waiting_for_registry", "at": at.WAITING},
+        *(
+            {"kind": "info", "name": "model_info", "labels": {"model_id": model_id, "version": version, "code": code}}
+            for model_id, version in dict.fromkeys((model_id, str(version)) for model_id, version in models)
+        ),
+    ]
 
 
 @njit

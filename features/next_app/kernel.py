@@ -262,6 +262,16 @@ def _hour(row: int, hour: int, smoothing: float) -> float:
 
 
 @njit
+def opens_at(state: int, now: int, half_life: float) -> float:
+    """As `opens`."""
+    found = 0.0
+    for place in range(APPS):
+        if byte(state, B_LENGTHS + place) != 0:
+            found += get_float(state, _FREQUENCY + place) * np.exp2((get(state, _LAST + place) - now) / half_life)
+    return found
+
+
+@njit
 def candidates_at(state: int, now: int, context: int, constants: int, out: int, places: int) -> int:
     """As `candidates`."""
     half_life, smoothing = get_float(constants, C_HALF_LIFE), get_float(constants, C_FREQUENCY)
@@ -344,6 +354,12 @@ def candidates(s64: I64, base: int, now: int, context: I64, constants: F64, out:
     `out`: float64[64, 10], a row a candidate in the order of the places (columns: layout.FEATURES); `places`: int64[64], whose they are.
     """
     return candidates_at(address(s64) + base, now, address(context), address(constants), address(out), address(places))
+
+
+@njit
+def opens(s64: I64, base: int, now: int, constants: F64) -> float:
+    """The sum of the decayed frequencies of all kept apps at `now`, the one on screen too: how much is known of the user."""
+    return opens_at(address(s64) + base, now, get_float(address(constants), C_HALF_LIFE))
 
 
 @njit

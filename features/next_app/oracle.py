@@ -124,6 +124,11 @@ def frequency(app: App, at: int, constants: Constants) -> float:
     return math.fsum(2.0 ** ((t - at) / (constants.half_life_days * DAY)) for t in app.opens)
 
 
+def opens(known: Phone, now: int) -> float:
+    """The decayed opens of all kept apps."""
+    return math.fsum(frequency(app, now, known.constants) for app in known.apps)
+
+
 def _usefulness(app: App, known: Phone) -> int:
     # As of the last use, so that a frequency of decades ago is still a number.
     value = frequency(app, app.used, known.constants)

@@ -21,6 +21,7 @@ import numpy as np
 from keepline.features.layout import W_NOW
 from keepline.features.next_app import kernel
 from keepline.features.next_app.constants import Constants
+from keepline.features.next_app.kernel import I64
 from keepline.features.next_app.layout import APPS, B_LENGTHS, CONTEXT, FEATURES, SIZE, W_SCREEN
 from keepline.schemas.catalog import EVENT_ID, EVENT_TIME, MISSING, NREG, EventType, event_type
 from keepline.schemas.status import Reason
@@ -52,13 +53,13 @@ class User:
     def apps(self) -> list[str]:
         """The kept apps, in the order of their places."""
         lengths = self._s64.view(np.uint8)[B_LENGTHS : B_LENGTHS + APPS]
-        return [self._name(place) for place in range(APPS) if lengths[place]]
+        return [self.name(place) for place in range(APPS) if lengths[place]]
 
     @property
     def screen(self) -> str | None:
         """The app on screen, if it is kept."""
         place = int(self._s64[W_SCREEN]) - 1
-        return None if place < 0 else self._name(place)
+        return None if place < 0 else self.name(place)
 
     def apply(self, record: Mapping[str, Any]) -> Reason:
         """Admit and apply one record; OK, DUPLICATE or LATE."""
@@ -77,15 +78,24 @@ class User:
 
         `unlock` says the circumstances (an Unlock or AppOpen, applied or not); `now` is by default the larger of the state's and its time.
         """
+        _, at, context = self.moment(unlock)
+        n = kernel.candidates(self._s64, 0, at if now is None else now, context, self._array, self._out, self._places)
+        rows = (dict(zip(FEATURES, row, strict=True)) for row in self._out[:n].tolist())
+        return dict(zip(map(self.name, self._places[:n].tolist()), rows, strict=True))
+
+    def moment(self, unlock: Mapping[str, Any]) -> tuple[I64, int, I64]:
+        """What a question at an unlock needs: the state's words (not a copy), the moment (epoch ms), and the circumstances (int64[5])."""
         event = event_type(unlock["type"])
         self._registers(event, {"event_id": "", **unlock})
         kernel.context(self._s64, 0, event.id, int(unlock["event_time"]), self._ri, self._rn, self._context)
-        at = max(self.now, int(unlock["event_time"])) if now is None else now
-        n = kernel.candidates(self._s64, 0, at, self._context, self._array, self._out, self._places)
-        rows = (dict(zip(FEATURES, row, strict=True)) for row in self._out[:n].tolist())
-        return dict(zip(map(self._name, self._places[:n].tolist()), rows, strict=True))
+        return self._s64, max(self.now, int(unlock["event_time"])), self._context
 
-    def _name(self, place: int) -> str:
+    def opens(self, now: int) -> float:
+        """The decayed opens of all kept apps."""
+        return float(kernel.opens(self._s64, 0, now, self._array))
+
+    def name(self, place: int) -> str:
+        """The app at a place of the state."""
         start, length = kernel.name_at(self._s64, 0, place)
         return bytes(self._s64.view(np.uint8)[start : start + length]).decode()
 

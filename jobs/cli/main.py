@@ -31,6 +31,7 @@ from keepline.jobs.cli import (
     redrive,
     replay,
     run,
+    run_next_app,
     schemas,
     status,
     stop,
@@ -71,9 +72,11 @@ _add(app, "doctor", doctor.doctor, "Is all here that the jobs need?")
 _add(app, "demo", demo.demo, "The whole job on real components; begin here.")
 _run = _group("run", "Run a job: keepline run retention --help")
 _add(_run, "retention", run.retention, "Score customers as their events arrive.")
+_add(_run, "next-app", run_next_app.next_app, "Foretell the next app at each unlock.")
 _add(_run, "ingest", ingest.ingest, "Map foreign topics to canonical events.")
 _submit = _group("submit", "Send a job to a Flink cluster: keepline submit retention --help")
 _add(_submit, "retention", submit.submit_retention, "Score customers as their events arrive.")
+_add(_submit, "next-app", submit.submit_next_app, "Foretell the next app at each unlock.")
 _add(_submit, "ingest", submit.submit_ingest, "Map foreign topics to canonical events.")
 _add(app, "conf", conf.conf, "Print Flink's config.yaml for a purpose.")
 _add(app, "status", status.status, "The jobs of a Flink cluster.")
@@ -81,6 +84,7 @@ _add(app, "savepoint", stop.savepoint, "Save a job's state, and let it go on.")
 _add(app, "stop", stop.stop, "Stop a job with a savepoint.")
 _restore = _group("restore", "Start a job from a savepoint, with new settings or code: keepline restore retention --help")
 _add(_restore, "retention", submit.restore_retention, "The retention job, from where it was.")
+_add(_restore, "next-app", submit.restore_next_app, "The next-app job, from where it was.")
 _add(_restore, "ingest", submit.restore_ingest, "The ingest job, from where it was.")
 _train = _group("train", "Train a model: keepline train churn --help")
 _add(_train, "churn", train.train, "Train and validate a churn model.")
@@ -115,12 +119,9 @@ _features = _group("features", "Training rows from event files, and what a state
 _add(_features, "churn", features.churn, "The churn features of customers at given moments.")
 _add(_features, "clv", features.clv, "The customer lifetime value features of customers at given moments.")
 _add(_features, "layout", layout.layout, "Where a feature set's numbers lie in the state.")
-_add(
-    _group("replay", "Run a job over files, without Flink or Kafka: keepline replay retention --help"),
-    "retention",
-    replay.retention,
-    "The retention job's output from event files.",
-)
+_replay = _group("replay", "Run a job over files, without Flink or Kafka: keepline replay retention --help")
+_add(_replay, "retention", replay.retention, "The retention job's output from event files.")
+_add(_replay, "next-app", replay.next_app, "The next-app job's output from event files.")
 
 
 def _version(wanted: bool) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from keepline.jobs.cli import ingest, run
+from keepline.jobs.cli import ingest, run, run_next_app
 from keepline.jobs.cli.flags import FLINK_URL, AsJson, FlinkUrl, with_settings_of
 
 LOCAL = ("show", "rest_port", "metrics_port")
@@ -42,6 +42,28 @@ def submit_retention(
     """
     wanted = _settings("retention", {**flags, "restore": restore}, config)
     _start("retention", wanted, flink_url, fresh=fresh, allow_lost_state=allow_lost_state, wait=wait, as_json=as_json)
+
+
+@with_settings_of(run_next_app.next_app, LOCAL)
+def submit_next_app(
+    flink_url: FlinkUrl = FLINK_URL,
+    restore: Restore = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Start without state though the job ran before: read everything again.")] = False,
+    allow_lost_state: AllowLost = False,
+    wait: Wait = 300.0,
+    as_json: AsJson = False,
+    config: Config = None,
+    **flags: Any,
+) -> None:
+    """Send the next-app job to a Flink cluster, and wait until all its tasks run.
+
+    Takes the settings of `keepline run next-app`. Refuses a second live job of the same name; and a start without state where the job
+    ran before, unless --restore or --fresh says what is meant.
+
+    Example: keepline submit next-app --flink-url http://localhost:8081 --bootstrap-servers localhost:9092
+    """
+    wanted = _settings("next-app", {**flags, "restore": restore}, config)
+    _start("next-app", wanted, flink_url, fresh=fresh, allow_lost_state=allow_lost_state, wait=wait, as_json=as_json)
 
 
 @with_settings_of(ingest.ingest, DRY)
@@ -87,6 +109,28 @@ def restore_retention(
     """
     wanted = _settings("retention", {**flags, "restore": source}, config)
     _restore("retention", wanted, flink_url, stop=stop, allow_lost_state=allow_lost_state, wait=wait, as_json=as_json)
+
+
+@with_settings_of(run_next_app.next_app, LOCAL)
+def restore_next_app(
+    source: Source,
+    flink_url: FlinkUrl = FLINK_URL,
+    stop: Stop = False,
+    allow_lost_state: AllowLost = False,
+    wait: Wait = 300.0,
+    as_json: AsJson = False,
+    config: Config = None,
+    **flags: Any,
+) -> None:
+    """Start the next-app job from a savepoint or checkpoint, with what the model, the settings and the code are now.
+
+    With --stop in one step. The settings come from the same places as ever (flags, environment, keepline.toml); nothing is taken over
+    from the job before.
+
+    Example: keepline restore next-app keepline-next-app --stop --model model/
+    """
+    wanted = _settings("next-app", {**flags, "restore": source}, config)
+    _restore("next-app", wanted, flink_url, stop=stop, allow_lost_state=allow_lost_state, wait=wait, as_json=as_json)
 
 
 @with_settings_of(ingest.ingest, DRY)

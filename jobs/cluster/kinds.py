@@ -14,6 +14,11 @@ KINDS = {
         "keepline.jobs.operator_spec:operator_spec",
         "keepline.jobs.retention:execute",
     ),
+    "next-app": (
+        "keepline.jobs.next_app_settings:NextAppSettings",
+        "keepline.jobs.next_app_spec:next_app_spec",
+        "keepline.jobs.next_app:execute",
+    ),
     "ingest": (
         "keepline.jobs.ingest_settings:IngestSettings",
         "keepline.jobs.ingest_spec:ingest_spec",

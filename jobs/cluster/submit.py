@@ -153,14 +153,14 @@ def as_toml(settings: Any) -> str:
     >>> 'checkpoint_interval = "1000ms"' in as_toml(RetentionSettings())
     True
     """
-    from keepline.jobs.settings import DURATIONS
+    from keepline.jobs.settings import durations
 
     lines = [f"[{settings.SECTION}]\n"] if settings.SECTION else []
     for name, value in settings.model_dump(mode="json").items():
         if isinstance(value, dict):
             text = "{" + ", ".join(f"{json.dumps(key)} = {json.dumps(each)}" for key, each in value.items()) + "}"
         else:
-            text = json.dumps(f"{value}ms" if name in DURATIONS else value)
+            text = json.dumps(f"{value}ms" if name in durations(type(settings)) else value)
         if value is not None:
             lines.append(f"{name} = {text}\n")
     return "".join(lines)

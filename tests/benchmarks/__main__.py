@@ -12,7 +12,7 @@ from typing import Any
 
 from tests.benchmarks import events, machine, page, report
 
-PARTS = ("kernel", "files", "operator", "throughput", "latency")
+PARTS = ("kernel", "scorers", "files", "operator", "throughput", "latency")
 MORE_PARTS = ("recovery", "settings", "policy", "sets")
 """Only where `--only` names them."""
 Say = Callable[[str], None]
@@ -49,6 +49,13 @@ def kernel_part(options: argparse.Namespace, say: Say) -> list[dict[str, Any]]:
     from tests.benchmarks import kernel
 
     return [kernel.measure(customers, 20_000 if options.quick else 200_000, say) for customers in (1_000, 20_000)]
+
+
+def scorers_part(say: Say) -> list[dict[str, Any]]:
+    """Each model's compiled scorer, without events and states."""
+    from tests.benchmarks import scorers
+
+    return scorers.measure(say)
 
 
 def files_part(options: argparse.Namespace, say: Say) -> list[dict[str, Any]]:
@@ -154,6 +161,8 @@ def main() -> None:
     with progress() as say:
         if "kernel" in options.only:
             results["kernel"] = kernel_part(options, say)
+        if "scorers" in options.only:
+            results["scorers"] = scorers_part(say)
         if "files" in options.only:
             results["files"] = files_part(options, say)
         if "operator" in options.only:

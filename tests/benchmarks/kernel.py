@@ -23,6 +23,7 @@ from keepline.features.words import get, get_count, put
 from keepline.models.scorer import score, top3
 from keepline.operators import context as k
 from keepline.operators import customer_kernel as ck
+from keepline.operators import entries
 from keepline.operators import layout as at
 from keepline.operators.arrays import floats, ints
 from keepline.operators.customer import CustomerKernel
@@ -100,8 +101,8 @@ def staged(c: int, n: int, depth: int) -> None:
     kind, coef, center = ints(get(c, k.KIND), width), floats(get(c, k.COEF), width), floats(get(c, k.CENTER), width)
     intercept, names = load_f64(get(c, k.FLOATS), k.INTERCEPT), get(c, k.NAMES)
     for i in range(n):
-        if depth > 1 and i + ck.AHEAD_ENTRIES < n:
-            coming = block + get_count(slots, 4 * (i + ck.AHEAD_ENTRIES)) * size
+        if depth > 1 and i + entries.AHEAD_ENTRIES < n:
+            coming = block + get_count(slots, 4 * (i + entries.AHEAD_ENTRIES)) * size
             for line in range(0, hot, 64):
                 prefetch(coming + line)
         o = get_count(offs, 4 * i)
@@ -110,7 +111,7 @@ def staged(c: int, n: int, depth: int) -> None:
         if depth == 1:
             decode_at(buf, o + 48 + key_len, o + 48 + key_len + value_len, get(c, k.PROGRAMS), ri, rf, rs, rn)
             continue
-        _status, etype, _field = ck.validate(c, o + 48, key_len, value_len, False, 0)
+        _status, etype, _field = entries.validate(c, o + 48, key_len, value_len, False, 0)
         t = get(ri, 2)
         if admit_at(state, t, get(ri, 1), plan) != 0 or depth == 2:
             continue

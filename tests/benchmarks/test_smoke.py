@@ -10,12 +10,16 @@ from typing import Any
 import numpy as np
 import pytest
 
+from keepline.features.churn import CHURN
+from keepline.features.clv import CLV
+from keepline.jobs.settings import PRETRAINED
+from keepline.models import manifest
 from keepline.operators.stats import SCORE_NAMES
 from keepline.schemas.encode import Ok
 from keepline.schemas.files import read_events
 from keepline.schemas.packed import frames
 from keepline.schemas.records import to_record
-from tests.benchmarks import events, files, kernel, latency, mapping, report, sets
+from tests.benchmarks import events, files, kernel, latency, mapping, report, scorers, sets
 from tests.benchmarks.__main__ import arguments, kernel_part
 
 DAY = 86_400_000
@@ -160,6 +164,36 @@ def test_the_kernel_part_runs_and_prints() -> None:
     (table,) = report.tables({"kernel": results})
     assert len(table.rows) == len(kernel.STAGES) + 2
     assert "ns/event" in report.markdown([table], {"Cores": "2"}, "make bench", "calls", 40)
+
+
+def test_the_scorers_part_runs_and_prints() -> None:
+    results = scorers.measure(lambda _: None, customers=60, each=40, least_s=0.001)
+    (table,) = report.tables({"scorers": results})
+    assert [row[0] for row in table.rows] == [scorers.LOGISTIC, scorers.TREES, scorers.ENSEMBLE, scorers.CLOSED]
+    assert all(len(row) == len(table.columns) for row in table.rows)
+    assert table.rows[1][1].startswith("100 trees, depth ")
+    assert (table.rows[0][-1], table.rows[-1][3]) == ("", "-")
+    slow = results[1] | {"with_reasons_ns": [4_000.0, 5_001.0, 9_000.0]}
+    assert report.tables({"scorers": [slow]})[0].rows[0][4:] == ["4,000 / 5,001 / 9,000", "at most 5,000: missed"]
+
+
+def test_the_scorers_are_timed_over_the_rows_of_the_stream() -> None:
+    """Each column of both sets is a customer's own, and what is summed up while the clock runs are the models' scores."""
+    customers, each = 60, 120
+    rows, orders = scorers.rows_of("churn", customers, each), scorers.rows_of("clv", customers, each, scorers.SILENCE_DAYS)
+    assert len(np.unique(rows, axis=0)) == customers
+    assert (rows[:, CHURN.names.index("calls_30d")] > 0).all()
+    assert orders[:, CLV.names.index("orders")].sum() > customers / 2
+    found = scorers.scorers(customers, each)
+    for scorer in found.values():
+        sums = [scorer.run(reasons) for reasons in scorer.cases]
+        assert len(set(sums)) == 1
+        assert 0 < sums[0] < scorer.rows
+    assert len(np.unique(orders[:, CLV.names.index("t_days")])) == customers
+    logits = manifest.load(PRETRAINED, CHURN).tables()
+    moved = np.where(logits.kind == 1, np.log1p(np.maximum(rows, 0)), rows)
+    z = logits.intercept + (logits.coef * (moved - logits.center)).sum(axis=1)
+    assert found[scorers.LOGISTIC].run(True) == pytest.approx((1 / (1 + np.exp(-z))).sum())
 
 
 def test_files_of_every_format_hold_the_same_events(tmp_path: Path) -> None:

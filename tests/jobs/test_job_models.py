@@ -12,7 +12,9 @@ from keepline.jobs import job_models
 from keepline.jobs.settings import RetentionSettings, SettingsError
 from keepline.models.clv import manifest as clv
 from keepline.models.errors import ModelError
+from keepline.models.train import Options, train
 from tests.jobs.models_for_tests import clv_manifest, manifest, regression_manifest
+from tests.models.model_files import churn_like, write
 
 
 @pytest.fixture
@@ -32,6 +34,25 @@ def test_all_of_them_are_loaded_and_named(models: dict[str, Any]) -> None:
     assert {"calls_7d", "orders"} <= set(found.names.features)
     alone = job_models.load(RetentionSettings(scores="clv", **models | {"model": "nowhere", "clv_regression": "none"}))
     assert (alone.churn, alone.clv_regression) == ({}, {})
+
+
+@pytest.mark.parametrize("family", ["trees", "ensemble"])
+def test_trees_are_named_as_a_logistic_model_is(models: dict[str, Any], tmp_path: Path, family: str) -> None:
+    files = write(tmp_path, *churn_like(200))
+    for name in ("logistic", family):
+        train(*files, tmp_path / name, Options(threshold=0.7, medium=0.2, model_id=name, version=4, family=name))
+    logistic, trees = (job_models.load(RetentionSettings(**models | {"model": tmp_path / name})) for name in ("logistic", family))
+    assert trees.labels == ((family, 4),)
+    assert trees.names == logistic.names
+    assert trees.names.scores[0].words == {"threshold": 0.7, "MEDIUM": 0.2, "HIGH": 0.7}
+    assert trees.churn == json.loads((tmp_path / family / "manifest.json").read_bytes())
+
+
+def test_trees_of_other_columns_are_refused(models: dict[str, Any], tmp_path: Path) -> None:
+    rows, labels = churn_like(200)
+    train(*write(tmp_path, rows.drop(columns="calls_7d"), labels), tmp_path / "trees", Options(family="trees"))
+    with pytest.raises(ModelError, match="this model cannot run in the job"):
+        job_models.load(RetentionSettings(**models | {"model": tmp_path / "trees"}))
 
 
 @pytest.mark.parametrize(("currency", "refused"), [("", False), ("EUR", False), ("USD", True)])

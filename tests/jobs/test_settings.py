@@ -117,7 +117,7 @@ def test_help_tells_the_real_defaults(command: Any) -> None:
             continue
         told = text.rpartition("[default: ")[2].removesuffix("]")
         assert told == IN_HELP.get(name, str(info.default)), name
-        if name in settings.DURATIONS:
+        if name in settings.durations(settings.RetentionSettings):
             assert parse_ms(told) == info.default
     assert RetentionSettings.model_fields["model"].default == PRETRAINED
     assert RetentionSettings.model_fields["policy"].default == DEFAULT
@@ -129,7 +129,7 @@ def test_the_types_of_flags_take_what_the_settings_take() -> None:
     hints = typing.get_type_hints(run.retention)
     for name, info in RetentionSettings.model_fields.items():
         kinds = {int: int, float: float, bool: bool, Path: Path}
-        wanted = str if name in settings.DURATIONS else kinds.get(typing.cast(type, info.annotation), str)
+        wanted = str if name in settings.durations(settings.RetentionSettings) else kinds.get(typing.cast(type, info.annotation), str)
         assert hints[name] == (list[str] | None if name in PROPERTIES else wanted | None), name
 
 

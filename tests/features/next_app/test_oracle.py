@@ -40,6 +40,7 @@ def compare(user: User, accepted: list[dict[str, Any]], unlock: dict[str, Any], 
     now = max(known.now, unlock["event_time"]) + later
     before = user.state
     check(user.candidates(unlock, now), oracle.rows(known, now, unlock), f"{len(accepted)} records, now {now}")
+    assert user.opens(now) == pytest.approx(oracle.opens(known, now), rel=1e-9, abs=1e-9)
     assert user.state == before
 
 
