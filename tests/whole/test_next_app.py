@@ -11,23 +11,21 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
+from keepline.features.next_app.layout import STATE_VERSION
 from keepline.jobs import replay
 from keepline.jobs.next_app_settings import NextAppSettings
 from keepline.jobs.stack.flink import FlinkCluster
-from keepline.jobs.stack.java import ROOT
 from keepline.jobs.stack.kafka import EmbeddedKafka
 from keepline.jobs.stack.redis import EmbeddedRedis
 from keepline.jobs.tail import records as tail
 from keepline.models.next_app import manifest
-from keepline.operators.spec import NEXT_APP_CHANNELS
 from tests.models.next_app.models import made_up
+from tests.savepoints.next_app import CHANNELS, NEXT_APP, PREDICTIONS, SAVEPOINTS, job, read, topics
+from tests.savepoints.next_app import replayed as predictions_of
 from tests.whole.history import Sent
 from tests.whole.phones import APPS, phone_history
 from tests.whole.support import Outputs, Record, alive, by_customer, drained, flat, is_tombstone, plain, send, wait, without_place
 from tests.whole.test_cluster import running, slowly
-
-NEXT_APP = ROOT / "jobs" / "next_app.py"
-CHANNELS = [channel for channel in NEXT_APP_CHANNELS if channel]
 
 
 @pytest.fixture(scope="module")
@@ -36,12 +34,6 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("next-app")
     (folder / "manifest.json").write_bytes(manifest.dump(made_up("logistic", 4, names=["only.in.the.prior", *APPS[:6]])))
     return folder
-
-
-def topics(kafka: EmbeddedKafka, name: str, partitions: int) -> str:
-    kafka.create_topics([f"{name}.in"], partitions)
-    kafka.create_topics([f"{name}.{channel}" for channel in CHANNELS], 2)
-    return f"{name}.in"
 
 
 def live(kafka: EmbeddedKafka, name: str) -> Outputs:
@@ -156,3 +148,25 @@ def _same(url: str, found: Outputs) -> bool:
     except AssertionError:
         return False
     return True
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("folder", SAVEPOINTS, ids=lambda folder: folder.name)
+def test_a_committed_savepoint_goes_on(folder: Path, flink: FlinkCluster, kafka: EmbeddedKafka, tmp_path: Path) -> None:
+    facts, records = json.loads((folder / "facts.json").read_text()), read(folder)
+    known = [json.loads(line) for line in (folder / f"{PREDICTIONS}.jsonl").open()]
+    assert predictions_of(folder, records, tmp_path / "whole") == known
+    first = predictions_of(folder, records[: facts["before"]], tmp_path / "first")
+    assert topics(kafka, facts["job"]) == facts["topic"]
+    send(kafka, facts["topic"], records)  # its first part lies before the savepoint's offset
+    with job(flink, kafka, folder, facts["job"], (folder / "savepoint").as_uri()) as started:
+        drained(kafka, flink.rest, started, facts["topic"], facts["job"])
+        found = live(kafka, facts["job"])[PREDICTIONS]
+    rest = by_customer(known[len(first) :])
+    assert {user: alive(made) for user, made in found.items() if alive(made)} == rest
+    assert sum(map(len, rest.values())) > 50
+
+
+def test_every_state_version_has_a_savepoint() -> None:
+    versions = {json.loads((folder / "facts.json").read_text())["state_version"] for folder in SAVEPOINTS}
+    assert versions == set(range(1, STATE_VERSION + 1)), "make it with `python -m tests.savepoints.next_app` and commit the folder"
