@@ -26,7 +26,7 @@ from keepline.jobs.kafka_client import PATIENCE_SECONDS, client, properties
 from keepline.jobs.outcome_tables import epoch_ms
 from keepline.jobs.settings import RetentionSettings, mask_url
 from keepline.jobs.tail import messages
-from keepline.operators.spec import CHANNELS
+from keepline.operators.spec import CHANNELS, NEXT_APP_CHANNELS
 from keepline.schemas.durations import shown
 from keepline.schemas.errors import KeeplineError
 from keepline.schemas.packed import DEAD_LETTERS, ERASURE_RECEIPTS, LATE_EVENTS, SCORES, peek
@@ -49,10 +49,17 @@ def export(
     outcomes: Path | None = None,
     given: Iterable[str] = (),
     progress: Progress | None = None,
+    next_app_prefix: str = "",
 ) -> dict[str, Any]:
-    """All that is found, with times as epoch ms; KeeplineError for a store that cannot be read."""
+    """All that is found, with times as epoch ms; KeeplineError for a store that cannot be read.
+
+    `next_app_prefix`: the output prefix of a next-app job, whose topics are then read too.
+    """
     stores = [_redis(settings.redis_url, customer)] if settings.redis_url else []
-    stores += _topics(settings, customer, list(given), progress)
+    outputs = [(CHANNELS, settings.output_prefix), *([(NEXT_APP_CHANNELS, next_app_prefix)] if next_app_prefix else [])]
+    topics = [(channel, f"{prefix}.{name}") for names, prefix in outputs for channel, name in enumerate(names) if name]
+    topics = [(channel, topic) for channel, topic in topics if channel != ERASURE_RECEIPTS]
+    stores += _topics(settings.bootstrap_servers, topics, customer, list(given), progress)
     stores += [_outcomes(outcomes, customer)] if outcomes is not None else []
     return {
         "customer_id": customer,
@@ -60,7 +67,7 @@ def export(
         "made_by": f"keepline {version('keepline')}",
         "found": sum(len(each["records"]) for each in stores),
         "stores": stores,
-        "not_in_this_file": _elsewhere(settings, outcomes),
+        "not_in_this_file": _elsewhere(settings, outcomes, next_app_prefix),
     }
 
 
@@ -77,20 +84,19 @@ def _redis(url: str, customer: str) -> Section:
     return {"store": "Redis view", "where": mask_url(url), "kept": kept, "records": records}
 
 
-def _topics(settings: RetentionSettings, customer: str, given: list[str], progress: Progress | None) -> Iterator[Section]:
-    """A section for each output topic whose records tell whose they are."""
-    names = {channel: f"{settings.output_prefix}.{name}" for channel, name in enumerate(CHANNELS) if channel != ERASURE_RECEIPTS}
-    kept = _retention(settings.bootstrap_servers, list(names.values()), given)
+def _topics(servers: str, topics: list[tuple[int, str]], customer: str, given: list[str], progress: Progress | None) -> Iterator[Section]:
+    """A section for each output topic (channel, name) whose records tell whose they are."""
+    kept = _retention(servers, [topic for _, topic in topics], given)
     read = 0
-    for channel, topic in names.items():
+    for channel, topic in topics:
         records = []
-        for message in messages(topic, settings.bootstrap_servers, given):
+        for message in messages(topic, servers, given):
             read += 1
             if progress and read % 10_000 == 0:
                 progress(read, 0)
             if _theirs(channel, message, customer):
                 records.append(_entry(channel, message))
-        yield {"store": f"Kafka topic {topic}", "where": settings.bootstrap_servers, "kept": kept[topic], "records": records}
+        yield {"store": f"Kafka topic {topic}", "where": servers, "kept": kept[topic], "records": records}
 
 
 def _theirs(channel: int, message: Message, customer: str) -> bool:
@@ -169,7 +175,7 @@ def _outcomes(path: Path, customer: str) -> Section:
     return {"store": "Exported outcomes", "where": str(path), "kept": kept, "records": records}
 
 
-def _elsewhere(settings: RetentionSettings, outcomes: Path | None) -> list[dict[str, str]]:
+def _elsewhere(settings: RetentionSettings, outcomes: Path | None, next_app_prefix: str) -> list[dict[str, str]]:
     """What this file does not have, and where it is."""
     told = [
         (
@@ -188,9 +194,19 @@ def _elsewhere(settings: RetentionSettings, outcomes: Path | None) -> list[dict[
         ("those who read the outputs", "offers made and what came of them: CRM, campaign tools, a data warehouse", "ask them"),
     ]
     if not settings.redis_url:
-        told.append(("Redis", "the newest score, intervention and decision", 'redis_url is "", so there is no view; else give --redis-url'))
+        told.append(
+            (
+                "Redis",
+                "the newest score, intervention, decision and prediction",
+                'redis_url is "", so there is no view; else give --redis-url',
+            )
+        )
     if outcomes is None:
         told.append(("Exported outcomes", "Parquet files of `keepline outcomes export`", "give their folder: --outcomes DIR"))
+    if not next_app_prefix:
+        told.append(
+            ("Kafka topics of a next-app job", "predictions of the next app", "where there is such a job: --next-app-prefix device")
+        )
     return [{"store": store, "holds": holds, "how": how} for store, holds, how in told]
 
 

@@ -32,16 +32,21 @@ OUTPUT_TOPICS = {
     "ErasureReceipt": "erasure-receipts",
 }
 """What stands behind the prefix, for each record that the retention job sends, by channel."""
+NEXT_APP_PREFIX = "device"
+NEXT_APP_TOPICS = {"AppPrediction": "app-predictions"}
+"""The next-app job's own; its dead letters, late events and receipts are like the retention job's, behind its own prefix."""
 KEYS = {
     "Score": "customer_id, score and role, as `c-1001|churn|CHAMPION`, in UTF-8",
     "DeadLetter": "the key of the record that could not be used, as received",
     "ErasureReceipt": "request_id in UTF-8",
 }
 CUSTOMER = "customer_id in UTF-8"
-COMPACTED = {"Score"}
+COMPACTED = {"Score", "AppPrediction"}
 FRAMING = "Avro binary in single-object encoding: C3 01, the 8 bytes of the schema's CRC-64-AVRO fingerprint (little-endian), the record."
 ABOUT = f"""\
-Keepline scores every customer of a telecom company while their events arrive, and says whom to contact, with what, and why.
+Keepline scores every customer of a telecom company while their events arrive, and says whom to contact, with what, and why. Its next-app
+job tells which apps come next at each unlock of a phone; that job's dead letters, late events and receipts are like the retention job's,
+behind its own prefix.
 
 Values are {FRAMING}
 Input may also have the header of Confluent's serialisers, 00 and a 4-byte schema id. Read the outputs with isolation.level=read_committed.
@@ -62,17 +67,17 @@ def document() -> Json:
     return {
         "asyncapi": "3.0.0",
         "info": {
-            "title": "Keepline retention job",
+            "title": "Keepline",
             "version": VERSION,
             "description": ABOUT,
             "license": {"name": "Apache-2.0", "url": "https://www.apache.org/licenses/LICENSE-2.0"},
         },
         "defaultContentType": CONTENT,
-        "channels": _input_channels() | {topic: _output_channel(name, topic) for name, topic in OUTPUT_TOPICS.items()},
+        "channels": _input_channels() | _output_channels(),
         "operations": _operations(),
         "components": {
             "messages": {event.name: _event_message(event) for event in EVENT_TYPES}
-            | {name: _message(output_schema(name), "outputs", KEYS.get(name, CUSTOMER)) for name in OUTPUT_TOPICS}
+            | {name: _message(output_schema(name), "outputs", KEYS.get(name, CUSTOMER)) for name in (*OUTPUT_TOPICS, *NEXT_APP_TOPICS)}
         },
     }
 
@@ -87,11 +92,16 @@ def _input_channels() -> Json:
     return found
 
 
-def _output_channel(name: str, topic: str) -> Json:
+def _output_channels() -> Json:
+    found = {topic: _output_channel(name, topic, PREFIX) for name, topic in OUTPUT_TOPICS.items()}
+    return found | {topic: _output_channel(name, topic, NEXT_APP_PREFIX) for name, topic in NEXT_APP_TOPICS.items()}
+
+
+def _output_channel(name: str, topic: str, prefix: str) -> Json:
     found = {
         "address": f"{{prefix}}.{topic}",
         "description": output_schema(name)["doc"],
-        "parameters": {"prefix": {"default": PREFIX, "description": "The job's setting output_prefix."}},
+        "parameters": {"prefix": {"default": prefix, "description": "The job's setting output_prefix."}},
         "messages": {name: _ref("messages", name)},
     }
     if name in COMPACTED:
@@ -102,7 +112,7 @@ def _output_channel(name: str, topic: str) -> Json:
 def _operations() -> Json:
     received = [ONE_TOPIC, *(event.topic for event in EVENT_TYPES)]
     found = {f"receive-{topic}": {"action": "receive", "channel": {"$ref": f"#/channels/{topic}"}} for topic in received}
-    return found | {f"send-{topic}": {"action": "send", "channel": {"$ref": f"#/channels/{topic}"}} for topic in OUTPUT_TOPICS.values()}
+    return found | {f"send-{topic}": {"action": "send", "channel": {"$ref": f"#/channels/{topic}"}} for topic in _output_channels()}
 
 
 def _event_message(event: EventType) -> Json:

@@ -16,6 +16,7 @@ def export(
     output_prefix: Annotated[
         str | None, typer.Option(help="Topics are PREFIX.scores, PREFIX.interventions, … [default: retention]")
     ] = None,
+    next_app_prefix: Annotated[str, typer.Option(help="Output prefix of a next-app job, whose topics are read too, such as device.")] = "",
     redis_url: Annotated[str | None, typer.Option(help="The live view. [default: redis://localhost:6379/0]")] = None,
     kafka: Annotated[
         list[str] | None, typer.Option(help="A Kafka client property, name=value; may be repeated. Adds to [kafka]'s security.")
@@ -42,7 +43,7 @@ def export(
 
     job = settings.load({"bootstrap_servers": bootstrap_servers, "output_prefix": output_prefix, "redis_url": redis_url}, config=config)
     with counted("reading topics", quiet=as_json) as progress:
-        found = work.export(job, customer, time.time_ns() // 1_000_000, outcomes, of_job(job.kafka, kafka), progress)
+        found = work.export(job, customer, time.time_ns() // 1_000_000, outcomes, of_job(job.kafka, kafka), progress, next_app_prefix)
     work.write(out, found)
     counts = {each["store"]: len(each["records"]) for each in found["stores"]}
     if as_json:

@@ -22,6 +22,8 @@ from keepline.jobs.cli import (
     layout,
     mapping,
     next_app,
+    next_app_export,
+    next_app_sync,
     outcomes,
     policy,
     predict,
@@ -89,6 +91,7 @@ _add(_restore, "ingest", submit.restore_ingest, "The ingest job, from where it w
 _train = _group("train", "Train a model: keepline train churn --help")
 _add(_train, "churn", train.train, "Train and validate a churn model.")
 _add(_train, "clv", train.clv, "Train and validate a regression of customer lifetime value.")
+_add(_train, "next-app", train.next_app, "Train and validate a model of the next app.")
 _clv = _group("clv", "Customer lifetime value from purchases: keepline clv fit --help")
 _add(_clv, "fit", clv.fit, "Fit BG/NBD and Gamma-Gamma to purchases.")
 _add(_clv, "report", clv.report, "What a model expected and what came, as one HTML page.")
@@ -96,6 +99,8 @@ _add(_clv, "labels", clv_labels.labels, "What customers spent in a horizon, as l
 _add(app, "predict", predict.predict, "Score a file of features with a trained model.")
 _next_app = _group("next-app", "Which app a user opens next: keepline next-app evaluate --help")
 _add(_next_app, "evaluate", next_app.evaluate, "Hit rates of rankers on a log of app opens.")
+_add(_next_app, "export", next_app_export.export, "A profile and a model for a phone without a network.")
+_add(_next_app, "sync", next_app_sync.sync, "A phone's buffered events into the topics.")
 _mapping = _group("mapping", "The file that maps foreign records: keepline mapping check --help")
 _add(_mapping, "check", mapping.check, "Everything that is wrong with a mapping file.")
 _add(_mapping, "schema", mapping.schema, "The JSON Schema of mapping files, for editors.")

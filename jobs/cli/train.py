@@ -1,4 +1,4 @@
-"""`keepline train`: a churn model, or a regression of customer lifetime value, from a file of features and a file of labels."""
+"""`keepline train`: churn and customer lifetime value from features and labels, the next app from a log of opens."""
 
 from __future__ import annotations
 
@@ -89,3 +89,44 @@ def clv(
         typer.echo(json.dumps(report.as_json(found), allow_nan=False))
     else:
         report.show(found, out)
+
+
+def next_app(
+    events: Annotated[
+        Path, typer.Option(help="AppOpen and Unlock events (file or folder, any format), or a CSV that App Usage (PRO) exported.")
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for manifest.json and the report.")],
+    family: Annotated[str, typer.Option(help="logistic, trees (boosted), or ensemble (both, weighted).")] = "logistic",
+    at: Annotated[str, typer.Option(help="Learn from all opens, or from those that came first after an unlock: opens, unlocks.")] = "opens",
+    seed: Annotated[int, typer.Option(help="Seed of the trees and of the confidence intervals.", min=0)] = 42,
+    model_id: Annotated[str, typer.Option(help="Name of the model in predictions.")] = "next-app",
+    version: Annotated[int, typer.Option(help="Version of the model in predictions.")] = 1,
+    type_name: Annotated[str | None, typer.Option("--type", help="Event type of files that do not say theirs (CSV, Parquet).")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+) -> None:
+    """Train a model of the next app on the first 85 % of each user's opens, and judge it on the last 15 %; write it and its report.
+
+    Example: keepline train next-app --events opens.jsonl --out model/
+    """
+    from keepline.jobs.cli.progress import bar, counted
+    from keepline.jobs.next_app_files import read_log
+    from keepline.models.next_app import train_report as report
+    from keepline.models.next_app.train import TrainOptions, write
+    from keepline.models.next_app.train import train as run
+
+    options = TrainOptions(family, at, seed, model_id, version)
+    options.check()
+    with bar("reading events", [events], quiet=as_json) as progress:
+        read = read_log(events, type_name, progress)
+    command = f"keepline train next-app --events {events.name} --family {family} --at {at} --seed {seed}"
+    with counted("ranking", quiet=as_json) as done:
+        found = run(read.log, options, f"{command} --model-id {model_id} --version {version}", done)
+    write(found, out)
+    if as_json:
+        import json
+
+        typer.echo(json.dumps({"read": read.as_json()} | report.as_json(found.manifest), allow_nan=False))
+        return
+    for note in read.notes():
+        typer.echo(note)
+    report.show(found.manifest, out)

@@ -18,7 +18,7 @@ from keepline.models.errors import TrainingDataError
 from keepline.models.next_app.log import NONE, OPEN, Log
 from keepline.models.next_app.metrics import Estimate, as_json, metrics
 from keepline.models.next_app.ranker import Context, Ranker
-from keepline.models.next_app.split import collapsed, split
+from keepline.models.next_app.split import WARM, Split, collapsed, split
 
 _REPORT_EVERY = 1024
 
@@ -78,6 +78,15 @@ def place(ranking: Sequence[int], app: int, excluded: int = NONE) -> int:
     return 0
 
 
+def prepared(log: Log, options: Options = Options(), share: tuple[int, int] = WARM) -> Split:
+    """The log in two parts, as the options say; TrainingDataError where it has no target."""
+    parts = split(collapsed(log) if options.collapse else log, exclude_current=options.exclude_current, share=share)
+    if not parts.targets.any():
+        msg = f"the log has {len(parts.log)} events and no open to be scored, expected opens of different apps by at least one user."
+        raise TrainingDataError(msg)
+    return parts
+
+
 def evaluate(
     log: Log, rankers: Sequence[Ranker], options: Options = Options(), progress: Callable[[int, int], None] | None = None
 ) -> Evaluation:
@@ -85,13 +94,12 @@ def evaluate(
 
     `progress` is called with (events done, of how many).
     """
-    if options.collapse:
-        log = collapsed(log)
-    parts = split(log, exclude_current=options.exclude_current)
+    return ranked(prepared(log, options), rankers, options, progress)
+
+
+def ranked(parts: Split, rankers: Sequence[Ranker], options: Options, progress: Callable[[int, int], None] | None = None) -> Evaluation:
+    """As `evaluate`, of a log that is `prepared` with the same options."""
     log = parts.log
-    if not parts.targets.any():
-        msg = f"the log has {len(log)} events and no open to be scored, expected opens of different apps by at least one user."
-        raise TrainingDataError(msg)
     for ranker in rankers:
         ranker.fit(parts.warm)
     found: dict[str, list[int]] = {ranker.name: [] for ranker in rankers}

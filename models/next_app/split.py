@@ -48,12 +48,12 @@ def collapsed(log: Log) -> Log:
     return log.select((log.kind != OPEN) | (log.app != on_screen(log)))
 
 
-def split(log: Log, *, exclude_current: bool = False) -> Split:
-    """Parts a log by each user's own count of opens n: the targets are the opens from number ⌊0.7 n⌋ + 1 on.
+def split(log: Log, *, exclude_current: bool = False, share: tuple[int, int] = WARM) -> Split:
+    """Parts a log by each user's own count of opens n: the targets are the opens from number ⌊0.7 n⌋ + 1 on (or by another share).
 
     With `exclude_current` an open of the app that is on screen is no target, since it is no candidate; it still warms up.
     """
-    warm = _warm(log)
+    warm = warm_events(log, share)
     for column, names in _NAMED:
         log = replace(log, **_warm_first(log, warm, column, names))
     current = on_screen(log)
@@ -65,10 +65,10 @@ def split(log: Log, *, exclude_current: bool = False) -> Split:
     return Split(log, replace(part, **known), targets, current)
 
 
-def _warm(log: Log) -> Mask:
-    """The events of each user before the first target."""
+def warm_events(log: Log, share: tuple[int, int] = WARM) -> Mask:
+    """The events of each user before the first target: the open after the first `share` (a fraction) of the user's opens, rounded down."""
     opens = np.bincount(log.user[log.kind == OPEN], minlength=len(log.users))
-    left = (opens * WARM[0] // WARM[1]).tolist()
+    left = (opens * share[0] // share[1]).tolist()
     over: set[int] = set()
     found = np.zeros(len(log), np.bool_)
     for i, (user, kind) in enumerate(zip(log.user.tolist(), log.kind.tolist(), strict=True)):

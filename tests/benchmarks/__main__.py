@@ -12,7 +12,7 @@ from typing import Any
 
 from tests.benchmarks import events, machine, page, report
 
-PARTS = ("kernel", "scorers", "files", "operator", "throughput", "latency")
+PARTS = ("kernel", "scorers", "files", "operator", "throughput", "latency", "next-app")
 MORE_PARTS = ("recovery", "settings", "policy", "sets")
 """Only where `--only` names them."""
 Say = Callable[[str], None]
@@ -30,7 +30,9 @@ def arguments(given: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=15.0, help="of a latency run that count (default: 15)")
     parser.add_argument("--warm", type=float, default=30.0, help="of warm-up before them, at the same rate (default: 30)")
     parser.add_argument("--rounds", type=int, default=5, help="of each case of `recovery`, `settings`, `policy`, `sets` (default: 5)")
-    parser.add_argument("--cases", default="", help="cases of `recovery` or `settings`, comma-separated (default: all)")
+    parser.add_argument(
+        "--cases", default="", help="cases of `recovery`, `settings` (default: all); models of `next-app`'s latency (default: logistic)"
+    )
     parser.add_argument("--flink", action="append", default=[], metavar="NAME=VALUE", help="Flink settings of `recovery`'s clusters")
     parser.add_argument("--job", default="", help='further flags for the job, such as "--parallelism 2"')
     parser.add_argument("--json", type=Path, help="write the results to this file")
@@ -102,6 +104,24 @@ def latency_part(options: argparse.Namespace, say: Say, broker: Any) -> list[dic
         ]
 
 
+def next_app_part(say: Say) -> list[dict[str, Any]]:
+    """The parts of an unlock, 20 k users, every family."""
+    from tests.benchmarks import next_app
+
+    return next_app.measure(say)
+
+
+def next_app_latency_part(options: argparse.Namespace, say: Say, broker: Any) -> list[dict[str, Any]]:
+    """5,000 unlocks a second, 20 k users, each family that is asked for."""
+    from keepline.jobs.stack.redis import EmbeddedRedis
+    from tests.benchmarks import next_app
+
+    families = options.cases.split(",") if options.cases else [next_app.FAMILIES[0]]
+    more = tuple(options.job.split())
+    with EmbeddedRedis() as redis:
+        return [next_app.run(broker, redis, family, next_app.RATE, options.warm, options.seconds, say, more) for family in families]
+
+
 def recovery_part(options: argparse.Namespace, say: Say, broker: Any) -> list[dict[str, Any]]:
     """Each case, one after the other."""
     from tests.benchmarks import recovery
@@ -167,7 +187,9 @@ def main() -> None:
             results["files"] = files_part(options, say)
         if "operator" in options.only:
             results["operator"] = operator_part(options, say)
-        if {"throughput", "latency", *MORE_PARTS} & set(options.only):
+        if "next-app" in options.only:
+            results["next-app"] = next_app_part(say)
+        if {"throughput", "latency", "next-app", *MORE_PARTS} & set(options.only):
             from keepline.jobs.stack.kafka import EmbeddedKafka
 
             say("starting Kafka")
@@ -176,6 +198,8 @@ def main() -> None:
                     results["throughput"] = throughput_part(options, say, broker)
                 if "latency" in options.only:
                     results["latency"] = latency_part(options, say, broker)
+                if "next-app" in options.only:
+                    results["next-app-latency"] = next_app_latency_part(options, say, broker)
                 if "recovery" in options.only:
                     results["recovery"] = recovery_part(options, say, broker)
                 if "settings" in options.only:

@@ -7,7 +7,7 @@ minutes older than its place. The event id carries the number, so a score says w
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -55,6 +55,10 @@ class Stream(NamedTuple):
         """Event time between an event and the next, in microseconds."""
         return 86_400_000_000 // (EVENTS_A_DAY * self.customers)
 
+    def make(self, first: int, n: int, *, packed: bool = False) -> Events:
+        """As `make`."""
+        return make(self, first, n, packed=packed)
+
 
 class Events(NamedTuple):
     """Some events: event k is buffer[at[k]:at[k + 1]], of customer number `customer[k]`."""
@@ -62,6 +66,21 @@ class Events(NamedTuple):
     buffer: Any
     at: Any
     customer: Any
+
+
+class Source(Protocol):
+    """What is put into Kafka (load.py): a `Stream`, or the `Unlocks` of unlocks.py."""
+
+    @property
+    def customers(self) -> int:
+        """How many there are."""
+
+    @property
+    def partitions(self) -> int:
+        """Of the topic."""
+
+    def make(self, first: int, n: int, *, packed: bool = False) -> Events:
+        """Events first…first + n − 1."""
 
 
 @njit
@@ -158,6 +177,24 @@ def put_event(out: Any, p: int, number: int, customer: int, t: int, limits: Any,
 
 
 @njit
+def begin_record(out: Any, p: int, number: int, customer: int, t: int) -> int:
+    """Header and key of a PACKED_IN record at out[p:]; returns where its value goes."""
+    for word in range(6):
+        store_i64(out, p + 8 * word, 0)
+    store_i64(out, p + 8, number)
+    store_i64(out, p + 16, t)
+    store_i64(out, p + 32, t)
+    return put_digits(out, p + 48, 99, customer, CUSTOMER_DIGITS)
+
+
+@njit
+def end_record(out: Any, p: int, value: int, end: int) -> None:
+    """The lengths in the header at out[p:], once its value stands at out[value:end]."""
+    store_i32(out, p + 40, 1 + CUSTOMER_DIGITS)
+    store_i32(out, p + 44, end - value)
+
+
+@njit
 def put_all(
     out: Any, at: Any, customer: Any, first: int, customers: int, step_us: int, limits: Any, fingerprints: Any, packed: bool
 ) -> int:
@@ -175,15 +212,9 @@ def put_all(
         if not packed:
             p = put_event(out, p, number, who, t, limits, fingerprints)
             continue
-        for word in range(6):
-            store_i64(out, p + 8 * word, 0)
-        store_i64(out, p + 8, number)
-        store_i64(out, p + 16, t)
-        store_i64(out, p + 32, t)
-        value = put_digits(out, p + 48, 99, who, CUSTOMER_DIGITS)
+        value = begin_record(out, p, number, who, t)
         end = put_event(out, value, number, who, t, limits, fingerprints)
-        store_i32(out, p + 40, 1 + CUSTOMER_DIGITS)
-        store_i32(out, p + 44, end - value)
+        end_record(out, p, value, end)
         p = end
     at[customer.shape[0]] = p
     return p

@@ -1,20 +1,38 @@
-"""The retention job started as users start it, with what a benchmark asks of it: CPU of its processes, restarts, its end."""
+"""A job started as users start it, with what a benchmark asks of it: CPU of its processes, restarts, its end."""
 
 from __future__ import annotations
 
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from keepline.jobs.cluster.rest import FlinkRest
 from keepline.jobs.stack import ports
 from keepline.jobs.stack.process import Child, folder
-from keepline.operators.spec import CHANNELS
+from keepline.operators.spec import CHANNELS, NEXT_APP_CHANNELS
 from tests.benchmarks.processes import tree_cpu
 from tests.benchmarks.stages import COUNTED, cpu_by_stage
 
 PARTITIONS = 2
+
+
+class Kind(NamedTuple):
+    """Which job it is."""
+
+    command: str
+    """Of `keepline run`."""
+    channels: tuple[str, ...]
+    """Its outputs; "" for a number that it does not use."""
+    answers: str
+    """The channel that is measured."""
+    operator: str
+    """How the name of its operator begins."""
+    flags: tuple[str, ...] = ()
+
+
+RETENTION = Kind("retention", CHANNELS, "scores", "customer", ("--emit", "every"))
+NEXT_APP = Kind("next-app", NEXT_APP_CHANNELS, "app-predictions", "next-app")
 
 
 def facts(rest: FlinkRest) -> dict[str, Any]:
@@ -25,19 +43,22 @@ def facts(rest: FlinkRest) -> dict[str, Any]:
 
 
 class Job:
-    """`keepline run retention` on topics of its own, in a folder of its own."""
+    """`keepline run` on topics of its own, in a folder of its own."""
 
-    def __init__(self, broker: Any, name: str, topic: str, *, checkpoint: str, redis_url: str = "", more: tuple[str, ...] = ()) -> None:
-        self.name, self.topic = name, topic
-        self.outputs = [f"{name}.{channel}" for channel in CHANNELS]
+    def __init__(
+        self, broker: Any, name: str, topic: str, *, checkpoint: str, redis_url: str = "", more: tuple[str, ...] = (),
+        kind: Kind = RETENTION,
+    ) -> None:  # fmt: skip
+        self.name, self.topic, self.kind = name, topic, kind
+        self.outputs = [f"{name}.{channel}" for channel in kind.channels if channel]
         broker.create_topics(self.outputs, partitions=PARTITIONS)
         self.folder = folder(name)
         (port,) = ports.free_ports(1)
         self.rest = FlinkRest(f"http://{ports.HOST}:{port}")
         program = Path(sys.executable).with_name("keepline")
         command = [
-            program, "run", "retention", "--bootstrap-servers", broker.bootstrap_servers, "--topics", topic, "--output-prefix", name,
-            "--redis-url", redis_url, "--job-name", name, "--emit", "every", "--checkpoint-interval", checkpoint,
+            program, "run", kind.command, "--bootstrap-servers", broker.bootstrap_servers, "--topics", topic, "--output-prefix", name,
+            "--redis-url", redis_url, "--job-name", name, *kind.flags, "--checkpoint-interval", checkpoint,
             "--checkpoint-dir", (self.folder / "checkpoints").as_uri(), "--rest-port", str(port),
             "--flink", "metrics.fetcher.update-interval=250", *more,
         ]  # fmt: skip
@@ -45,8 +66,8 @@ class Job:
 
     @property
     def scores(self) -> str:
-        """The topic of the scores."""
-        return self.outputs[0]
+        """The topic of the scores, or of what the job puts out instead."""
+        return f"{self.name}.{self.kind.answers}"
 
     def cpu(self) -> float:
         """CPU seconds so far, of all its processes."""
@@ -55,7 +76,7 @@ class Job:
     def stages(self) -> Counter[str]:
         """CPU seconds so far by stage, and the operator's own count of its thread's time, in seconds by the clock."""
         job, vertex = self._customer()
-        told = self.rest.metrics(job, vertex, [f"customer.keepline.{name}" for name in COUNTED])
+        told = self.rest.metrics(job, vertex, [f"{self.kind.operator}.keepline.{name}" for name in COUNTED])
         return cpu_by_stage(self._child.pid) + Counter({name.split(".")[-1]: ms / 1000 for name, ms in told.items()})
 
     def check(self) -> None:
@@ -75,7 +96,7 @@ class Job:
     def write_back_ms(self) -> float:
         """How long the operator wrote states at the newest barrier, the longest of its subtasks; 0 before the first."""
         job, vertex = self._customer()
-        name = "customer.keepline.write_back_last_ms"
+        name = f"{self.kind.operator}.keepline.write_back_last_ms"
         told = self.rest.call(f"/jobs/{job}/vertices/{vertex}/subtasks/metrics?agg=max&get={name}")
         return float(told[0]["max"]) if told else 0.0
 
@@ -88,7 +109,7 @@ class Job:
 
     def _customer(self) -> tuple[str, str]:
         (job,) = self.rest.jobs()
-        return job, next(each["id"] for each in self.rest.job(job)["vertices"] if each["name"].startswith("customer"))
+        return job, next(each["id"] for each in self.rest.job(job)["vertices"] if each["name"].startswith(self.kind.operator))
 
     def __enter__(self) -> Self:
         return self

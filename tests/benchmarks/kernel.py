@@ -26,6 +26,7 @@ from keepline.operators import customer_kernel as ck
 from keepline.operators import entries
 from keepline.operators import layout as at
 from keepline.operators.arrays import floats, ints
+from keepline.operators.batched import BatchKernel
 from keepline.operators.customer import CustomerKernel
 from keepline.operators.frames import put_score
 from keepline.operators.spec import OperatorSpec
@@ -41,10 +42,13 @@ STAGES = ("decode", "+ validate, duplicate", "+ update", "+ read", "+ score", "+
 
 
 class Feed:
-    """A `CustomerKernel` over arrays of its own, one state for each customer of the stream; of `spec`, or churn with `emit` every."""
+    """A kernel over arrays of its own, one state for each customer of the stream: by default a `CustomerKernel` of churn, `emit` every."""
 
-    def __init__(self, customers: int, batch: int = BATCH, spec: OperatorSpec | None = None) -> None:
-        self.kernel = CustomerKernel(spec or OperatorSpec(json.loads(MANIFEST.read_bytes()), emit="every"))
+    def __init__(
+        self, customers: int, batch: int = BATCH, spec: OperatorSpec | None = None,
+        of: Callable[[OperatorSpec], BatchKernel] = CustomerKernel,
+    ) -> None:  # fmt: skip
+        self.kernel = of(spec or OperatorSpec(json.loads(MANIFEST.read_bytes()), emit="every"))
         self.batch = batch
         self.block = np.zeros(customers * self.kernel.state_size + 64, np.uint8)
         # On a cache line, as the JVM's buffers are.
@@ -66,7 +70,7 @@ class Feed:
         return n
 
     def run(self, made: events.Events, each: Callable[[Any, int], object] | None = None) -> float:
-        """Runs all events through `CustomerKernel.run`; returns the CPU seconds inside it. `each` sees every batch's frames."""
+        """Runs all events through the kernel's `run`; returns the CPU seconds inside it. `each` sees every batch's frames."""
         spent = 0.0
         for start in range(0, made.customer.shape[0], self.batch):
             n, done = self.load(made, start), 0

@@ -1,9 +1,10 @@
-"""Latency of a score at a fixed rate of events: from when the event was due to its score in Redis, and to a committed read.
+"""Latency of an answer at a fixed rate of events: from when the event was due to its score in Redis, and to a committed read.
 
 Open loop: the producer keeps its schedule whatever happens, and `created_ms` is the scheduled moment, so a stall counts for
 all events it delays. How late the producer itself was is in that, and is told beside it. The Redis figure is the sink's own,
 taken at the acknowledgement. The committed figure is a consumer's that reads committed records only and knows an event by the
-number in its score, so `measure` serves every system that reads the topic and writes Scores.
+number in its score, so `measure` serves every system that reads the topic and writes Scores. A job whose answers are others says by
+`Answers` to which events there is one, and how it is known.
 """
 
 from __future__ import annotations
@@ -13,14 +14,14 @@ import multiprocessing
 import queue
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from confluent_kafka import Consumer, TopicPartition
 from redis import Redis
 
 from tests.benchmarks import events, load
-from tests.benchmarks.job import PARTITIONS, Job
+from tests.benchmarks.job import PARTITIONS, RETENTION, Job, Kind
 from tests.benchmarks.processes import tree_cpu
 
 SHARES = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p99.9": 0.999, "max": 1.0}
@@ -46,6 +47,13 @@ def meter(redis: Redis, job: str) -> dict[str, float]:
     return {**{name: fields.get(field, np.nan) for name, field in FIELDS.items()}, "count": fields.get("count", 0)}
 
 
+class Answers(NamedTuple):
+    """To which events there is exactly one answer, bool[events], and what takes answers down, as `events.note_arrivals` does."""
+
+    wanted: Any
+    note: Callable[..., None] = events.note_arrivals
+
+
 class SilentError(RuntimeError):
     """No score for too long."""
 
@@ -53,7 +61,10 @@ class SilentError(RuntimeError):
 class Committed:
     """Reads a topic's committed scores, and notes when that of each event came."""
 
-    def __init__(self, servers: str, topic: str, n: int, check: Callable[[], None]) -> None:
+    def __init__(
+        self, servers: str, topic: str, n: int, check: Callable[[], None], note: Callable[..., None] = events.note_arrivals
+    ) -> None:
+        self._note = note
         self.arrived, self.seen, self.found = np.zeros(n), np.zeros(n, np.int32), 0
         self._topic, self._check, self._since = topic, check, time.monotonic()
         # A fetch is answered as soon as a commit makes something visible; the wait only bounds how often an empty one is asked again.
@@ -74,7 +85,7 @@ class Committed:
         now = time.time()
         if values:
             raw = np.frombuffer(b"".join(values), np.uint8)
-            events.note_arrivals(raw, np.fromiter(map(len, values), np.int64, len(values)), now, self.arrived, self.seen)
+            self._note(raw, np.fromiter(map(len, values), np.int64, len(values)), now, self.arrived, self.seen)
             self.found, self._since = self.found + len(values), time.monotonic()
         self._check()
         if time.monotonic() - self._since > patience_s:
@@ -87,8 +98,9 @@ class Committed:
 
 
 def measure(
-    servers: str, topic: str, scores: str, stream: events.Stream, rate: int, warm_s: float, seconds: float,
+    servers: str, topic: str, scores: str, stream: events.Source, rate: int, warm_s: float, seconds: float,
     say: Callable[[str], None], check: Callable[[], None], cpu: Callable[[], dict[str, float]] = dict, backlog: int = BACKLOG,
+    answers: Answers | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Latency created → committed of a system that reads `topic`, which holds the events below `backlog`, and writes Scores to `scores`.
 
@@ -98,52 +110,56 @@ def measure(
     context = multiprocessing.get_context("spawn")
     told = context.Queue()
     n = backlog + int(rate * (warm_s + seconds))
-    reader = Committed(servers, scores, n, check)
-    while reader.found < backlog:
+    answers = answers or Answers(np.ones(n, bool))
+    total, before = int(answers.wanted.sum()), int(answers.wanted[:backlog].sum())
+    reader = Committed(servers, scores, n, check, answers.note)
+    while reader.found < before:
         reader.read(START_S)
     sender = context.Process(target=load.open_loop, args=(servers, topic, stream, backlog, rate, warm_s, seconds, told), daemon=True)
     sender.start()
     sent: list[Any] = []
     used: list[tuple[float, dict[str, float]]] = []
-    while len(used) < 2 or reader.found < n:
+    while len(used) < 2 or reader.found < total:
         reader.read(PATIENCE_S if sent else START_S)
-        say(f"latency at {rate:,} events/s: {(reader.found - backlog) / (n - backlog):.0%}")
+        say(f"latency at {rate:,} events/s: {(reader.found - before) / (total - before):.0%}")
         with contextlib.suppress(queue.Empty):
             sent.append(told.get_nowait())
         if (sent and not used and time.time() >= sent[0]) or (len(sent) == len(used) + 1 == 2):
             used.append((time.time(), cpu()))
     reader.close()
     due, late = sent[1]
-    (since, before), (until, after) = used
+    (since, used_before), (until, used_after) = used
     sender.join()
     first = n - len(due)
-    wrong = int((reader.seen != 1).sum())
+    counted, wrong = answers.wanted[first:], int((reader.seen != answers.wanted).sum())
     return {
         "rate": rate,
-        "events": len(due),
+        "events": int(counted.sum()),
         "producer_late_ms": quantiles(late),
-        "cores": {name: (after[name] - before[name]) / (until - since) for name in after},
-        "committed_ms": quantiles(reader.arrived[first:] - due),
-        "void": f"void: {wrong} events without exactly one score. " if wrong else "",
+        "cores": {name: (used_after[name] - used_before[name]) / (until - since) for name in used_after},
+        "committed_ms": quantiles((reader.arrived[first:] - due)[counted]),
+        "void": f"void: {wrong} events without exactly one answer. " if wrong else "",
     }
 
 
 def run(
-    broker: Any, view: Any, name: str, stream: events.Stream, rate: int, warm_s: float, seconds: float, say: Callable[[str], None],
-    more: tuple[str, ...] = (),
+    broker: Any, view: Any, name: str, stream: events.Source, rate: int, warm_s: float, seconds: float, say: Callable[[str], None],
+    more: tuple[str, ...] = (), kind: Kind = RETENTION, backlog: int = BACKLOG, answers: Answers | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """One rate, on a job of its own with its view in `view`, a Redis; the warm-up is a backlog and then the same rate."""
     topic = f"{name}.telemetry"
     broker.create_topics([topic], partitions=PARTITIONS)
-    load.fill(broker.bootstrap_servers, topic, stream, BACKLOG, lambda _: None)
-    with Job(broker, name, topic, checkpoint="1s", redis_url=view.url, more=more) as job:
+    load.fill(broker.bootstrap_servers, topic, stream, backlog, lambda _: None)
+    with Job(broker, name, topic, checkpoint="1s", redis_url=view.url, more=more, kind=kind) as job:
 
         def cpu() -> dict[str, float]:
             return {"job": job.cpu(), "broker": tree_cpu(broker._child.pid), "Redis": tree_cpu(view._child.pid)}
 
         say(f"latency at {rate:,} events/s: starting")
         try:
-            found = measure(broker.bootstrap_servers, topic, job.scores, stream, rate, warm_s, seconds, say, job.check, cpu)
+            found = measure(
+                broker.bootstrap_servers, topic, job.scores, stream, rate, warm_s, seconds, say, job.check, cpu, backlog, answers
+            )
         except SilentError as e:
             msg = f"{name}: {e}. The end of the log:\n{job.tail()}"
             raise RuntimeError(msg) from e

@@ -22,13 +22,13 @@ def _producer(servers: str, **more: Any) -> Producer:
     return Producer({"bootstrap.servers": servers, "compression.type": "lz4", "queue.buffering.max.messages": 2 * QUEUE, "acks": 1, **more})
 
 
-def fill(servers: str, topic: str, stream: events.Stream, n: int, say: Callable[[str], None]) -> None:
+def fill(servers: str, topic: str, stream: events.Source, n: int, say: Callable[[str], None]) -> None:
     """Produces events 0…n − 1, those of a customer into one partition and in order."""
     producer = _producer(servers, **{"linger.ms": 50, "batch.size": 1 << 20, "queue.buffering.max.kbytes": 1 << 20})
     keys = [events.key(customer) for customer in range(stream.customers)]
     for first in range(0, n, CHUNK):
         say(f"producing {n / 1e6:g} M events of {stream.customers:,} customers: {first / n:.0%}")
-        made = events.make(stream, first, min(CHUNK, n - first))
+        made = stream.make(first, min(CHUNK, n - first))
         raw, at, who = made.buffer.tobytes(), made.at.tolist(), made.customer.tolist()
         batches: list[list[dict[str, bytes]]] = [[] for _ in range(stream.partitions)]
         for k, customer in enumerate(who):
@@ -44,7 +44,7 @@ def fill(servers: str, topic: str, stream: events.Stream, n: int, say: Callable[
         raise RuntimeError(msg)
 
 
-def open_loop(servers: str, topic: str, stream: events.Stream, first: int, rate: int, warm_s: float, seconds: float, told: Any) -> None:
+def open_loop(servers: str, topic: str, stream: events.Source, first: int, rate: int, warm_s: float, seconds: float, told: Any) -> None:
     """Sends `rate` events a second by the clock, whatever becomes of them, for `warm_s` and then `seconds`.
 
     `created_ms` is when an event was due, not when it was sent; events of the warm-up carry none, so nobody counts them.
@@ -54,7 +54,7 @@ def open_loop(servers: str, topic: str, stream: events.Stream, first: int, rate:
     """
     producer = _producer(servers, **{"linger.ms": 1})
     n, warm = int(rate * (warm_s + seconds)), int(rate * warm_s)
-    made = events.make(stream, first, n)
+    made = stream.make(first, n)
     raw, at, who = made.buffer.tobytes(), made.at.tolist(), made.customer.tolist()
     values = [raw[at[k] : at[k + 1]] for k in range(n)]
     keys = [events.key(customer) for customer in range(stream.customers)]

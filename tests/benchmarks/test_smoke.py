@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from keepline.schemas.encode import Ok
 from keepline.schemas.files import read_events
 from keepline.schemas.packed import frames
 from keepline.schemas.records import to_record
-from tests.benchmarks import events, files, kernel, latency, mapping, report, scorers, sets
+from tests.benchmarks import events, files, kernel, latency, mapping, next_app, report, scorers, sets, unlocks
 from tests.benchmarks.__main__ import arguments, kernel_part
 
 DAY = 86_400_000
@@ -194,6 +195,121 @@ def test_the_scorers_are_timed_over_the_rows_of_the_stream() -> None:
     moved = np.where(logits.kind == 1, np.log1p(np.maximum(rows, 0)), rows)
     z = logits.intercept + (logits.coef * (moved - logits.center)).sum(axis=1)
     assert found[scorers.LOGISTIC].run(True) == pytest.approx((1 / (1 + np.exp(-z))).sum())
+
+
+def visits(stream: unlocks.Unlocks, n: int) -> list[tuple[str, dict[str, Any]]]:
+    made = stream.make(0, n)
+    records = [to_record(made.buffer[made.at[i] : made.at[i + 1]].tobytes()) for i in range(n)]
+    for i, (_, record) in enumerate(records):
+        assert record["customer_id"].encode() == events.key(made.customer[i])
+        assert record["event_id"] == f"e{i:0{events.ID_DIGITS}d}"
+    return records
+
+
+def test_the_visits_are_unlocks_with_two_opens_of_the_users_apps() -> None:
+    stream = unlocks.Unlocks(7)
+    records = visits(stream, stream.backlog + 3000)
+    assert [name for name, _ in records] == ["Unlock", "AppOpen", "AppOpen"] * (len(records) // 3)
+    apps: dict[str, set[str]] = {}
+    for _, record in records[: stream.backlog]:
+        apps.setdefault(record["customer_id"], set()).update([record["app"]] if "app" in record else [])
+    assert len(apps) == 7
+    assert all(20 <= len(own) <= 40 for own in apps.values())
+    behind = records[stream.backlog :]
+    assert all(record["app"] in apps[record["customer_id"]] for name, record in behind if name == "AppOpen")
+    assert len({record["app"] for _, record in behind if "app" in record}) > 40
+    assert all(len(app) == 20 for own in apps.values() for app in own)
+    first = [record["event_time"] for name, record in behind if name == "Unlock"]
+    late = sum(a > b + 60_000 for a, b in itertools.pairwise(first)) / len(first)
+    assert 0.005 < late < 0.03
+    a_day = len(first) / (first[-1] - first[0]) * DAY / 7
+    assert a_day == pytest.approx(unlocks.UNLOCKS_A_DAY, rel=0.05)
+    named = [unlocks.app_name(app) for app in unlocks.opened(stream, 0, 50).tolist()]
+    assert named == [record["app"] for _, record in records[1:150:3]]
+
+
+def test_the_unlocks_that_are_to_be_answered_are_known() -> None:
+    stream, n = unlocks.Unlocks(7), 6000
+    model = next_app.models(next_app.warmed(stream), stream, 300)["logistic"]
+    expected, newest, wanted = next_app.reference(model, stream, n), dict[str, int](), set[int]()
+    for i, (name, record) in enumerate(visits(stream, n)):
+        who, t = record["customer_id"], record["event_time"]
+        newest[who] = max(newest.get(who, t), t)
+        if name == "Unlock" and newest[who] - t <= 60_000:
+            wanted.add(i)
+    assert set(np.flatnonzero(expected.seen).tolist()) == wanted
+    assert 0 < n / 3 - len(wanted) < n / 100
+    assert len(set(expected.hashes[expected.seen > 0].tolist())) == len(wanted)
+
+
+def test_predictions_are_known_by_their_unlock() -> None:
+    stream, n, values = unlocks.Unlocks(7), 900, []
+    model = next_app.models(next_app.warmed(stream), stream, 300)["logistic"]
+    expected = next_app.reference(model, stream, n)
+    next_app.Feed(7, model, batch=7).run(
+        stream.make(0, n, packed=True), lambda out, end: values.extend(frame.value for frame in frames(bytes(out[:end])))
+    )
+    lengths = np.fromiter(map(len, values), np.int64, len(values))
+    raw, arrived, seen, hashes = np.frombuffer(b"".join(values), np.uint8), np.zeros(n), np.zeros(n, np.int32), np.zeros(n, np.uint64)
+    for now in (1.0, 2.0):
+        unlocks.note_arrivals(raw, lengths, now, arrived, seen, hashes)
+    assert (seen == 2 * expected.seen).all()
+    assert (arrived == expected.seen).all()
+    assert (hashes == expected.hashes).all()
+
+
+def test_the_stages_of_an_unlock_end_in_the_kernels_prediction() -> None:
+    """After all parts the frames are those of the real kernel; after fewer there are none, and the states are the same."""
+    stream = unlocks.Unlocks(7)
+    warm = next_app.warmed(stream)
+    for model in next_app.models(warm, stream, 300).values():
+        made = stream.make(stream.backlog, 3 * 200, packed=True)
+        made = unlocks.only(made, np.arange(600) % 3 == 0)
+        staged, real, frames_of = next_app.Feed(7, model), next_app.Feed(7, model), list[bytes]()
+        real.block[:] = warm.block
+        real.run(made, lambda out, end, kept=frames_of: kept.append(bytes(out[:end])))
+        answered = {frame.value for part in frames_of for frame in frames(part)}
+        for depth in range(1, next_app.DEEPEST + 1):
+            staged.block[:] = warm.block
+            n = staged.load(made, 0)
+            staged.kernel.hdr[kernel.at.OUT_BYTES] = 0
+            next_app.staged(staged.kernel._address, n, depth)
+            found = {frame.value for frame in frames(bytes(staged.kernel.out[: staged.kernel.hdr[kernel.at.OUT_BYTES]]))}
+            assert len(found) == (200 if depth == next_app.DEEPEST else 0)
+            words, of_real = staged.states().view(np.int64), real.states().view(np.int64)
+            assert np.flatnonzero((words != of_real).any(axis=0)).tolist() == [next_app.W_NEXT_WAKE]
+        assert found >= answered
+        assert 150 < len(answered) <= 200
+
+
+def test_the_next_app_parts_run_and_print() -> None:
+    results = next_app.measure(lambda _: None, users=30, rounds=2, timed=600, fitted=400)
+    (table,) = report.tables({"next-app": results})
+    assert [row[1] for row in table.rows] == [*next_app.BUDGET_MS, "an unlock and two opens, through `NextAppKernel`"] * 2
+    assert all(len(row) == len(table.columns) for row in table.rows)
+    assert [row[0].partition(",")[0] for row in table.rows] == ["logistic", *[""] * 4, "100 trees", *[""] * 4]
+    assert "20 to 40 apps" in table.title
+    assert results[1]["shape"].startswith("100 trees, depth ")
+    ns = {"retrieval": [1e6, 2e6, 3e6], "features": [40e6, 33e6, 34e6], "inference": [41e6] * 3, "format": [42e6, 43e6, 44e6]}
+    slow = results[0] | {"ns": ns | {"NextAppKernel": [1.0]}}
+    assert next_app.part_us(slow) == {"retrieval": 2000, "features": 31_000, "inference": 7000, "format": 2000}
+    told = [row[-1] for row in report.tables({"next-app": [slow]})[0].rows]
+    assert told == ["at most 20: met", "at most 30: missed", "at most 40: met", "at most 10: met", ""]
+
+
+def test_the_latency_of_unlocks_is_shown_beside_its_target() -> None:
+    figures = latency.quantiles(np.arange(1000) / 1e6)
+    found = {"unlocks_s": 5000, "family": "trees", "users": 20_000, "redis_ms": figures | {"p99": 50.0}, "committed_ms": figures,
+             "producer_late_ms": figures, "void": "", "cores": {"job": 0.5, "broker": 0.25, "Redis": 0.125},
+             "checkpoint_ms": {"avg": 90.0}}  # fmt: skip
+    (table,) = report.tables({"next-app-latency": [found]})
+    assert [len(row) for row in table.rows] == [len(table.columns)] * 2
+    assert [row[-1] for row in table.rows] == ["p99 at most 50: met", ""]
+    missed = found | {"redis_ms": figures | {"p99": 51.0}}
+    assert report.tables({"next-app-latency": [missed]})[0].rows[0][-1] == "p99 at most 50: missed"
+    assert {row[-1] for row in report.tables({"next-app-latency": [missed | {"void": "void: 1 restarts. "}]})[0].rows} == {
+        "void: 1 restarts. "
+    }
 
 
 def test_files_of_every_format_hold_the_same_events(tmp_path: Path) -> None:

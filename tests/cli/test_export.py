@@ -20,7 +20,7 @@ from redis import Redis
 from keepline.jobs.outcome_tables import of_records
 from keepline.jobs.stack.kafka import EmbeddedKafka
 from keepline.jobs.stack.redis import EmbeddedRedis
-from keepline.operators.spec import CHANNELS
+from keepline.operators.spec import CHANNELS, NEXT_APP_CHANNELS
 from keepline.schemas.framing import fingerprint, pack
 from keepline.schemas.history import released
 from keepline.schemas.records import RecordError, from_record, to_record, without_logical_types
@@ -256,3 +256,35 @@ def test_records_of_every_released_version_are_read() -> None:
     damaged = from_record("Decision", decision("c"))[:-1]
     with pytest.raises(RecordError, match="are not a Decision:"):
         to_record(damaged)
+
+
+def test_the_topics_of_a_next_app_job(
+    kafka: EmbeddedKafka, redis_server: EmbeddedRedis, redis: Redis, topics: str, keepline: Command, tmp_path: Path
+) -> None:
+    names = [f"phones.{name}" for name in NEXT_APP_CHANNELS if name]
+    kafka.create_topics(names)
+    told = {
+        "customer_id": WHO,
+        "event_id": "u1",
+        "as_of": 5,
+        "apps": [{"app": "mail", "probability": 0.5}],
+        "model_id": "m",
+        "model_version": 1,
+    }
+    producer = Producer(kafka.admin)
+    for customer in (WHO, "ex-b"):
+        producer.produce("phones.app-predictions", from_record("AppPrediction", told | {"customer_id": customer}), customer)
+    producer.produce("phones.app-predictions", None, WHO)
+    assert producer.flush(30) == 0
+    redis.hset(f"keepline:next-app:{WHO}", mapping={"as_of": 5, "sequence": 2, "customer_id": WHO, "apps": json.dumps(told["apps"])})
+    out = tmp_path / "phone.json"
+    made = keepline("export", WHO, "--out", out, *words(kafka, redis_server.url, topics), "--next-app-prefix", "phones", "--json")
+    assert made.code == 0, made.err
+    assert made.json["stores"]["Kafka topic phones.app-predictions"] == 2
+    assert set(names) - {"phones.erasure-receipts"} <= {store.removeprefix("Kafka topic ") for store in made.json["stores"]}
+    found = json.loads(out.read_text(encoding="utf-8"))
+    stores = {each["store"]: each["records"] for each in found["stores"]}
+    assert [each.get("record") for each in stores["Kafka topic phones.app-predictions"]] == [told, None]
+    view = {each["key"]: each["record"] for each in stores["Redis view"]}
+    assert view[f"keepline:next-app:{WHO}"]["apps"] == told["apps"]
+    assert not any("next-app" in each["store"] for each in found["not_in_this_file"])

@@ -10,7 +10,7 @@ import pytest
 from tests.cli.conftest import Command, write_lines
 
 START = 1_767_225_600_000
-RANKERS = ["popularity", "MFU", "MRU", "Markov-1"]
+RANKERS = ["popularity", "MFU", "MRU", "Markov-1", "logistic"]
 
 
 @pytest.fixture
@@ -48,7 +48,12 @@ def test_table_json_and_plot(keepline: Command, events: Path, tmp_path: Path) ->
 
 @pytest.mark.parametrize(
     ("arguments", "told"),
-    [(["--plot", "p.bmp"], "--plot is p.bmp, expected a name that ends in .svg, .png, .pdf"), (["--seed", "-1"], "--seed")],
+    [
+        (["--plot", "p.bmp"], "--plot is p.bmp, expected a name that ends in .svg, .png, .pdf"),
+        (["--seed", "-1"], "--seed"),
+        (["--families", "logistic,forest"], "--families has 'forest', expected logistic, trees, ensemble with commas, or none"),
+        (["--model", "absent"], "No model at absent"),
+    ],
 )
 def test_mistakes_are_told_before_the_work(keepline: Command, events: Path, arguments: list[str], told: str) -> None:
     done = keepline("next-app", "evaluate", "--events", events, *arguments)
@@ -61,3 +66,31 @@ def test_a_file_without_opens(keepline: Command, tmp_path: Path) -> None:
     done = keepline("next-app", "evaluate", "--events", path)
     assert (done.code, done.out) == (2, "")
     assert "holds no app open in 1 rows" in done.err
+
+
+def test_train_and_judge(keepline: Command, events: Path, tmp_path: Path) -> None:
+    """A trained model, its report, and its place among the rankers, where it is said that it may know the answers."""
+    trained = keepline("train", "next-app", "--events", events, "--out", "m", "--model-id", "mine", "--version", "2")
+    assert trained.code == 0, trained.err
+    assert "wrote m/manifest.json and report.json, report.md, metrics.svg" in trained.out
+    assert "fitted on fit and validation: the first 85 %" in trained.out
+    assert {path.name for path in (tmp_path / "m").iterdir()} == {"manifest.json", "report.json", "report.md", "metrics.svg"}
+    again = keepline("train", "next-app", "--events", events, "--out", "n", "--model-id", "mine", "--version", "2", "--json")
+    assert again.json["read"]["dropped"] == {"MALFORMED": 1}
+    assert list(again.json["metrics"]) == RANKERS
+    assert "prior" not in again.json
+    assert (tmp_path / "m" / "manifest.json").read_bytes() == (tmp_path / "n" / "manifest.json").read_bytes()
+    shown = keepline("next-app", "evaluate", "--events", events, "--model", "m", "--families", "none", "--collapse", "--exclude-current")
+    assert shown.code == 0, shown.err
+    assert "mine 2" in shown.out
+    assert "note: mine 2 was trained elsewhere, and may have seen the opens that it is judged by" in shown.out
+    several = keepline("next-app", "evaluate", "--events", events, "--families", "trees,logistic", "--model", "m", "--json")
+    assert list(several.json["rankers"]) == [*RANKERS[:4], "trees", "logistic", "mine 2"]
+    assert not any(word in text for text in (trained.out, shown.out, several.out, again.out) for word in ("secret", "user-"))
+
+
+def test_training_says_what_is_wrong(keepline: Command, events: Path) -> None:
+    done = keepline("train", "next-app", "--events", events, "--out", "m", "--family", "forest")
+    assert (done.code, done.out) == (2, "")
+    assert "--family is 'forest', expected logistic, trees or ensemble" in done.err
+    assert keepline("train", "next-app", "--events", events, "--out", "m", "--at", "night").code == 2
