@@ -29,7 +29,7 @@ setup: ## the environment in .venv, the job's jar, a Kafka broker's jars (quick 
 	@$(MAKE) -s --no-print-directory -j3 $(SELF) $(JAR) $(BROKER) $(ZOOKEEPER) $(CRD)
 	@$(MAKE) -s --no-print-directory $(WARM)
 
-demo: setup ## customers of a public data set scored and saved, live: Kafka, Flink, Redis (two and a half minutes; JOB=clv: lifetime value)
+demo: setup ## customers of a public data set scored and saved, live: Kafka, Flink, Redis (two and a half minutes; JOB=clv: lifetime value; JOB=next_app: the next app)
 	@$(BIN)/keepline demo --job $(or $(JOB),churn)
 
 test: setup ## everything that CI checks: lint, types, layers, Java tests, Python tests

@@ -11,7 +11,6 @@ follows the wall clock: the stream's time is 1997, and only purchases move it.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from keepline.jobs import job_models
@@ -27,7 +26,6 @@ from keepline.models.clv.manifest import load as load_model
 from keepline.models.clv.scorer import SCORES
 from keepline.models.contact.document import load as load_policy
 from keepline.operators.spec import CHANNELS
-from keepline.schemas.encode import Ok
 from keepline.schemas.packed import SCORES as SCORE_CHANNEL
 
 POLICY = Path(__file__).with_name("clv_policy.yaml")
@@ -105,20 +103,12 @@ class ClvDrive(Running):
         days = (END_MS - START_MS) // DAY_MS
         self.progress.stage = f"{days} days of 1997, {days / max(self._seconds, 0.001):,.0f} a second"
         began = time.monotonic()
-        self.produce(self._paced(self.events), self.sender(stamped=True))
+        self.produce(self.paced(self.events, START_MS, END_MS, self._seconds), self.sender(stamped=True))
         self.produce(self._after, self.sender(stamped=True))
         self.progress.stage = "waiting for the last commit"
         self.until(lambda: self.board.complete(len(self.published)), START_SECONDS, "not every customer had a score of 1997-09-30")
         self.settle()
         self.live_seconds = time.monotonic() - began
-
-    def _paced(self, events: Sequence[Ok]) -> Iterable[Ok]:
-        began, pace = time.monotonic(), self._seconds / (END_MS - START_MS)
-        for event in events:
-            ahead = (event.event_time - START_MS) * pace - (time.monotonic() - began)
-            if ahead > 0.002:
-                time.sleep(ahead)
-            yield event
 
     def _last_day(self) -> None:
         """The scores that are judged."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from confluent_kafka import Consumer, IsolationLevel, TopicPartition
 from confluent_kafka import KafkaError as ClientError
@@ -21,6 +21,8 @@ JOIN_SECONDS = 5
 
 class Outputs:
     """Lists of records that grow while it reads; whoever shows them copies first."""
+
+    channels: ClassVar[Sequence[str]] = CHANNELS
 
     def __init__(self, servers: str, prefix: str, intervened: Callable[[Record], object]) -> None:
         """`intervened` is told of each intervention. Topics have one partition each."""
@@ -59,14 +61,14 @@ class Outputs:
         """Whether all that the job has written is committed and has been read. Raises what the reading failed with."""
         if self._failed is not None:
             raise self._failed
-        asked = {TopicPartition(f"{self._prefix}.{channel}", 0): OffsetSpec.latest() for channel in CHANNELS}
+        asked = {TopicPartition(f"{self._prefix}.{channel}", 0): OffsetSpec.latest() for channel in self.channels}
         found = admin.list_offsets(asked, isolation_level=IsolationLevel.READ_UNCOMMITTED)  # so that an open transaction shows
         return all(self._read_to.get(each.topic, 0) >= end.result().offset for each, end in found.items())
 
     def _run(self) -> None:
         consumer = Consumer(reader(self._servers, {}))
         try:
-            consumer.assign([TopicPartition(f"{self._prefix}.{channel}", 0, 0) for channel in CHANNELS])
+            consumer.assign([TopicPartition(f"{self._prefix}.{channel}", 0, 0) for channel in self.channels])
             while not self._stop.is_set():
                 self._take(consumer.consume(5000, 0.2))
         except Exception as error:  # noqa: BLE001 — raised again in the thread that waits for the records

@@ -1,4 +1,4 @@
-"""What the demos have in common: Kafka, Redis and the retention job on a Flink of its own, and when all that was sent has taken effect.
+"""What the demos have in common: Kafka, Redis and a job on a Flink of its own, and when all that was sent has taken effect.
 
 start: Kafka, Redis, topics, the job in a process → produce: events → settle: their effects are committed and read (outputs.py)
 """
@@ -8,10 +8,10 @@ from __future__ import annotations
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
@@ -54,6 +54,13 @@ class Progress:
 class Running:
     """The running stack. Use as a context manager."""
 
+    command: ClassVar[Sequence[str]] = ("retention", "--emit", "every")
+    """What `keepline run` is given, before the flags of all demos."""
+    prefix: ClassVar[str] = PREFIX
+    """Of the output topics."""
+    channels: ClassVar[Sequence[str]] = CHANNELS
+    newest: ClassVar[str] = f"{PREFIX}.decisions"
+    """The topic to look at."""
     outputs: Outputs
     policy: Policy
 
@@ -83,12 +90,12 @@ class Running:
         self.kafka = self._stack.enter_context(EmbeddedKafka())
         self.redis = self._stack.enter_context(EmbeddedRedis())
         self.kafka.create_topics([TOPIC], partitions=self._partitions)
-        self.kafka.create_topics([f"{PREFIX}.{channel}" for channel in CHANNELS])
+        self.kafka.create_topics([f"{self.prefix}.{channel}" for channel in self.channels])
         (port,) = free_ports(1)
         self.flink = FlinkRest(f"http://127.0.0.1:{port}")
         command = [
-            sys.executable, "-m", "keepline.jobs.cli.main", "run", "retention", "--bootstrap-servers", self.kafka.bootstrap_servers,
-            "--topics", TOPIC, "--redis-url", self.redis.url, "--job-name", JOB, "--emit", "every", "--rest-port", str(port),
+            sys.executable, "-m", "keepline.jobs.cli.main", "run", *self.command, "--bootstrap-servers", self.kafka.bootstrap_servers,
+            "--topics", TOPIC, "--redis-url", self.redis.url, "--job-name", JOB, "--rest-port", str(port),
             "--checkpoint-interval", "1s", "--checkpoint-dir", (self.folder / "checkpoints").as_uri(), *flags,
         ]  # fmt: skip
         self.job = self._stack.enter_context(Child("the job", command, self.folder / "job.log", owned=self.folder))
@@ -105,17 +112,34 @@ class Running:
         for event in events:
             sender.send(event.customer_id.encode(), event.value, event.event_time)
             self._records += 1
-            self.progress.sent += not EVENT_TYPES[event.type_id].control
+            self.progress.sent += self.counts(event)
             self.progress.clock = max(self.progress.clock, event.event_time)
         sender.flush()
 
+    def counts(self, event: Ok) -> bool:
+        """Whether an event is one of those that the screen counts: those of customers."""
+        return not EVENT_TYPES[event.type_id].control
+
+    def paced(self, events: Iterable[Ok], start_ms: int, end_ms: int, seconds: float) -> Iterator[Ok]:
+        """The events at the pace of their times, from `start_ms` to `end_ms` in so many seconds."""
+        began, pace = time.monotonic(), seconds / (end_ms - start_ms)
+        for event in events:
+            ahead = (event.event_time - start_ms) * pace - (time.monotonic() - began)
+            if ahead > 0.002:
+                time.sleep(ahead)
+            yield event
+
     def settle(self) -> None:
         """Waits until all effects of what was sent are committed and read."""
-        self.until(lambda: self.committed() >= self._records, IDLE_SECONDS, "not all events were processed")
+        self.until(self.processed, IDLE_SECONDS, "not all events were processed")
         time.sleep(0.5)  # the last watermark follows the last event, and timers follow it
         assert self._admin is not None  # noqa: S101 — made by `start`
         admin = self._admin
         self.until(lambda: self.outputs.at_end(admin), IDLE_SECONDS, "not all outputs were read")
+
+    def processed(self) -> bool:
+        """Whether the effects of all that was sent are committed."""
+        return self.committed() >= self._records
 
     def started(self) -> bool:
         """Whether all of the job runs."""

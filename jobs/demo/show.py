@@ -57,14 +57,20 @@ def held_up(console: Console, drive: Running) -> None:
     """Prints the servers' addresses and waits for Ctrl-C."""
     console.print(
         f"Flink's page: {drive.flink.url}   Redis: {drive.redis.url}   Kafka: {drive.kafka.bootstrap_servers}\n"
-        f"try: keepline tail retention.decisions --no-follow --bootstrap-servers {drive.kafka.bootstrap_servers}\n"
+        f"try: keepline tail {drive.newest} --no-follow --bootstrap-servers {drive.kafka.bootstrap_servers}\n"
         "Ctrl-C ends everything.",
         soft_wrap=True,
     )
     threading.Event().wait()
 
 
-def watch(console: Console, drive: R, screen: Callable[[R, RenderableType], RenderableType], scored: Callable[[], int]) -> None:
+def watch(
+    console: Console,
+    drive: R,
+    screen: Callable[[R, RenderableType], RenderableType],
+    scored: Callable[[], int],
+    names: tuple[str, str] = ("sent", "scored"),
+) -> None:
     """Runs the drive in a thread of its own and shows it; its error is raised here. `scored`: how many of the events have a score."""
     failed: list[BaseException] = []
 
@@ -76,8 +82,8 @@ def watch(console: Console, drive: R, screen: Callable[[R, RenderableType], Rend
 
     thread = threading.Thread(target=work, daemon=True)
     thread.start()
-    bars = Bars(TextColumn("{task.description:>7}"), BarColumn(40), MofNCompleteColumn(), TimeElapsedColumn())
-    sent, done = bars.add_task("sent", total=None), bars.add_task("scored", total=None)
+    bars = Bars(TextColumn("{task.description:>9}"), BarColumn(40), MofNCompleteColumn(), TimeElapsedColumn())
+    sent, done = (bars.add_task(name, total=None) for name in names)
     shown = ""
     with Live(console=console, refresh_per_second=REFRESH, transient=True) as live:
         while thread.is_alive():

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes the committed models. The same library versions give the same files. About two minutes; needs `make setup`.
+# Makes the committed models. The same library versions give the same files. About three minutes; needs `make setup`.
 #
 # models/pretrained/churn/1, from the training part of the demo's data set (jobs/demo/dataset.py):
 #
@@ -9,6 +9,10 @@
 #   customers, among whom leaving is three times as common.
 #
 # models/pretrained/clv/1, from the CDNOW purchases (jobs/demo/clv_data.py) up to 1997-09-30, as in the paper whose figures it gives again.
+#
+# models/pretrained/next-app/1, from four weeks of made-up people (jobs/demo/phones.py), others than the demo's. Nothing in it is real: train
+#   your own from your own log.
+# --at unlocks: the job predicts at unlocks, where what was left on screen says less than between two opens.
 set -eu
 cd "$(dirname "$0")/../.."
 bin=${KEEPLINE_BIN:-.venv/bin}
@@ -21,3 +25,7 @@ work=build/pretrained
 
 "$bin/python" -m keepline.jobs.demo.clv_export --out "$work"
 "$bin/keepline" clv fit --events "$work/cdnow.jsonl" --until 1997-09-30T23:59:59Z --out models/pretrained/clv/1 --model-id clv-cdnow --version 1
+
+"$bin/python" -m keepline.jobs.demo.next_app_export --out "$work"
+"$bin/keepline" train next-app --events "$work/phones.jsonl" --at unlocks --out models/pretrained/next-app/1 \
+    --model-id next-app-made-up --version 1
