@@ -13,7 +13,6 @@ no signature.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 from collections.abc import Iterator, Mapping
@@ -43,6 +42,7 @@ from keepline.models.manifest_fields import (
     TrainingData,
     texts_of,
 )
+from keepline.models.manifest_file import MANIFEST_FILE, checksum, read
 from keepline.models.trees import table
 from keepline.models.trees.forest import flaw
 
@@ -82,7 +82,6 @@ __all__ = [
     "texts_of",
 ]
 
-MANIFEST_FILE = "manifest.json"
 JOBLIB_FILE = "model.joblib"
 TRANSFORMS = ("identity", "log1p")
 """By the number that `Tables.kind` carries."""
@@ -196,18 +195,8 @@ def load(path: str | Path, feature_set: FeatureSetLike | None = None) -> Model:
 
     `feature_set`: the one the caller will compute; None takes any model (for files). Raises ModelError with what to do.
     """
-    file = Path(path)
-    if file.is_dir():
-        file /= MANIFEST_FILE
-    try:
-        data = file.read_bytes()
-    except FileNotFoundError:
-        msg = f"No model at {file}. Give --model a directory that `keepline train` wrote (it holds {MANIFEST_FILE})."
-        raise ModelError(msg) from None
-    except OSError as error:
-        msg = f"Model {file} cannot be read: {error.strerror}. Check the path and its permissions."
-        raise ModelError(msg) from None
-    return from_json(data, feature_set, where=str(file))
+    data, where = read(path, "--model a directory that `keepline train` wrote")
+    return from_json(data, feature_set, where=where)
 
 
 def from_json(data: bytes, feature_set: FeatureSetLike | None = None, *, where: str = "manifest") -> Model:
@@ -255,13 +244,6 @@ def _kind(family: Any) -> type[AnyManifest]:
     if family in REGRESSIONS:
         return RegressionManifest
     return ForestManifest if family in FORESTS else Manifest
-
-
-def checksum(raw: Mapping[str, Any]) -> str:
-    """Hash the canonical JSON without the field `sha256`; hex."""
-    content = {key: value for key, value in raw.items() if key != "sha256"}
-    text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def dump(manifest: AnyManifest) -> bytes:

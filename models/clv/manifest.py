@@ -30,7 +30,8 @@ from keepline.models.clv.scorer import (
 )
 from keepline.models.clv.value import MOST_PERIODS
 from keepline.models.errors import ModelError
-from keepline.models.manifest import DECILES, MANIFEST_FILE, Baseline, Created, FeatureSetLike, FeatureSetRef, checksum
+from keepline.models.manifest import DECILES, Baseline, Created, FeatureSetLike, FeatureSetRef
+from keepline.models.manifest_file import checksum, read
 
 REFIT = "Fit the model again, or restore the manifest as `keepline clv fit` wrote it."
 FEATURE_SET = FeatureSetRef(name="clv", version=1)
@@ -144,18 +145,8 @@ def load(path: str | Path, feature_set: FeatureSetLike | None = None) -> ClvMode
 
     `feature_set`: the one the caller will compute; None where rows come from elsewhere.
     """
-    file = Path(path)
-    if file.is_dir():
-        file /= MANIFEST_FILE
-    try:
-        data = file.read_bytes()
-    except FileNotFoundError:
-        msg = f"No model at {file}. Give a directory that `keepline clv fit` wrote (it holds {MANIFEST_FILE})."
-        raise ModelError(msg) from None
-    except OSError as error:
-        msg = f"Model {file} cannot be read: {error.strerror}. Check the path and its permissions."
-        raise ModelError(msg) from None
-    return from_json(data, feature_set, where=str(file))
+    data, where = read(path, "a directory that `keepline clv fit` wrote")
+    return from_json(data, feature_set, where=where)
 
 
 def from_json(data: bytes, feature_set: FeatureSetLike | None = None, *, where: str = "manifest") -> ClvModel:

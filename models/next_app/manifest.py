@@ -23,7 +23,8 @@ from keepline.features.next_app.constants import Constants
 from keepline.features.next_app.layout import FEATURES, MAX_NAME, NAME, VERSION
 from keepline.features.spec import FeatureError
 from keepline.models.errors import ModelError
-from keepline.models.manifest import MANIFEST_FILE, Created, FeatureSetRef, checksum
+from keepline.models.manifest import Created, FeatureSetRef
+from keepline.models.manifest_file import checksum, read
 from keepline.models.trees.forest import Forest, flaw
 
 RETRAIN = "Train the model again, or restore the manifest as `keepline train next-app` wrote it."
@@ -160,18 +161,8 @@ class Loaded:
 
 def load(path: str | Path) -> Loaded:
     """Load and check the manifest in a model directory, or the file itself; ModelError with what to do."""
-    file = Path(path)
-    if file.is_dir():
-        file /= MANIFEST_FILE
-    try:
-        data = file.read_bytes()
-    except FileNotFoundError:
-        msg = f"No model at {file}. Give a directory that `keepline train next-app` wrote (it holds {MANIFEST_FILE})."
-        raise ModelError(msg) from None
-    except OSError as error:
-        msg = f"Model {file} cannot be read: {error.strerror}. Check the path and its permissions."
-        raise ModelError(msg) from None
-    return from_json(data, where=str(file))
+    data, where = read(path, "a directory that `keepline train next-app` wrote")
+    return from_json(data, where=where)
 
 
 def from_json(data: bytes, *, where: str = "manifest") -> Loaded:
