@@ -13,7 +13,7 @@ from redis import Redis
 from keepline.jobs.customer_view import RECORDS, keys
 from keepline.jobs.rebuild_view import as_fields
 from keepline.jobs.stack.redis import EmbeddedRedis
-from keepline.jobs.view_keys import VIEW_KEYS
+from keepline.jobs.view_keys import NEXT_APP_KEYS, VIEW_KEYS
 from keepline.schemas.packed import DECISIONS, INTERVENTIONS, SCORES
 from tests.cli.conftest import Command, write_lines
 
@@ -218,8 +218,8 @@ def test_redis_of_the_erased_and_the_unknown(keepline: Command, redis_server: Em
 
 
 def test_every_view_has_its_record() -> None:
-    assert RECORDS.keys() == VIEW_KEYS.keys()
+    assert RECORDS.keys() == VIEW_KEYS.keys() | NEXT_APP_KEYS.keys()
     assert {key for _, key in keys("c")} == {
         "keepline:score:c:churn", "keepline:score:c:clv_formula", "keepline:score:c:clv_bgnbd", "keepline:score:c:clv_regression",
-        "keepline:score:c:p_alive", "keepline:intervention:c", "keepline:decision:c",
+        "keepline:score:c:p_alive", "keepline:intervention:c", "keepline:decision:c", "keepline:next-app:c",
     }  # fmt: skip
