@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import signal
@@ -12,7 +13,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from keepline.operators import customer
+from keepline.operators import batched, context
 from keepline.operators.customer import CustomerKernel
 from tests.fuzz.run import CASES, CASES_FILE, Finding, Fuzzer, isolate
 
@@ -58,12 +59,12 @@ def broken(monkeypatch: pytest.MonkeyPatch, how: Callable[[CustomerKernel], None
 
 
 def other_state(kernel: CustomerKernel) -> None:
-    kernel._kept[-1, customer.k.BLOCK][100] ^= 1
+    kernel._kept[-1, context.BLOCK][100] ^= 1
 
 
 def out_of_bounds(kernel: CustomerKernel) -> None:
-    block = kernel._kept[-1, customer.k.BLOCK]
-    np.ctypeslib.as_array((customer.np.ctypeslib.ctypes.c_uint8).from_address(block.ctypes.data - 1))[...] = 1
+    block = kernel._kept[-1, context.BLOCK]
+    np.ctypeslib.as_array(ctypes.c_uint8.from_address(block.ctypes.data - 1))[...] = 1
 
 
 def twice(kernel: CustomerKernel) -> None:
@@ -95,7 +96,7 @@ def test_a_message_that_raises_is_found(monkeypatch: pytest.MonkeyPatch) -> None
     def raises(*_: object, **__: object) -> str:
         raise KeyError
 
-    monkeypatch.setattr(customer, "message", raises)
+    monkeypatch.setattr(batched, "message", raises)
     with pytest.raises(Finding, match="the operator raises KeyError"):
         Fuzzer(seed=1).batch(0, CASES)
 
