@@ -23,6 +23,7 @@ class NextAppSettings(BatchedSettings):
 
     output_prefix: str = Field("device", description="output topics are PREFIX.app-predictions, PREFIX.dead-letters, …")
     job_name: str = Field("keepline-next-app", description="names the job, its consumer group and its transactions")
+    checkpoint_interval: Duration = Field(5000, description="exactly-once output is visible this often; Redis has it at once")
     rest_port: int = Field(8083, ge=0, le=65535, description="Flink's page in a local run; 0 picks a free port")
     model: Path = Field(PRETRAINED_NEXT_APP, description="folder or manifest.json of `keepline train next-app`")
     apps: int = Field(5, ge=3, le=5, description="how many apps a prediction has")

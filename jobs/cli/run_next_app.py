@@ -24,7 +24,7 @@ def next_app(
     idle_after: Annotated[str | None, Flag(help="A partition silent this long follows the wall clock. [default: 60s]")] = None,
     resident_states: Annotated[int | None, Flag(help="States in memory, a subtask; 0: what has room. [default: 0]")] = None,
     parallelism: Annotated[int | None, Flag(help="Subtasks. [default: 1]")] = None,
-    checkpoint_interval: Annotated[str | None, Flag(help="How often output is committed. [default: 1s]")] = None,
+    checkpoint_interval: Annotated[str | None, Flag(help="How often output is committed. [default: 5s]")] = None,
     checkpoint_dir: Annotated[str | None, Flag(help="Where checkpoints go, a URL. [default: the cluster's own]")] = None,
     state_backend: Annotated[str | None, Flag(help="hashmap or rocksdb. [default: hashmap]")] = None,
     restore: Annotated[str | None, Flag(help="Savepoint or checkpoint to start from.")] = None,

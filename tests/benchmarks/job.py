@@ -29,10 +29,12 @@ class Kind(NamedTuple):
     operator: str
     """How the name of its operator begins."""
     flags: tuple[str, ...] = ()
+    checkpoint: str = "1s"
+    """The interval at which its latency is measured."""
 
 
 RETENTION = Kind("retention", CHANNELS, "scores", "customer", ("--emit", "every"))
-NEXT_APP = Kind("next-app", NEXT_APP_CHANNELS, "app-predictions", "next-app")
+NEXT_APP = Kind("next-app", NEXT_APP_CHANNELS, "app-predictions", "next-app", checkpoint="5s")
 
 
 def facts(rest: FlinkRest) -> dict[str, Any]:

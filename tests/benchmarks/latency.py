@@ -150,7 +150,7 @@ def run(
     topic = f"{name}.telemetry"
     broker.create_topics([topic], partitions=PARTITIONS)
     load.fill(broker.bootstrap_servers, topic, stream, backlog, lambda _: None)
-    with Job(broker, name, topic, checkpoint="1s", redis_url=view.url, more=more, kind=kind) as job:
+    with Job(broker, name, topic, checkpoint=kind.checkpoint, redis_url=view.url, more=more, kind=kind) as job:
 
         def cpu() -> dict[str, float]:
             return {"job": job.cpu(), "broker": tree_cpu(broker._child.pid), "Redis": tree_cpu(view._child.pid)}
