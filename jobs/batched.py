@@ -36,6 +36,8 @@ class BatchedJob:
 
     UID = "customer"
     """Of the operator, and so of its state in savepoints."""
+    NAME = "keepline"
+    """Of a job that is given none."""
 
     def __init__(
         self,
@@ -44,14 +46,14 @@ class BatchedJob:
         spec: OperatorSpec,
         options: stream.OperatorOptions | None = None,
         *,
-        name: str,
+        name: str = "",
         configuration: Configuration | None = None,
         parallelism: int = 1,
     ) -> None:
         """`options`: by default those of the spec's bound."""
         self._source, self._sinks, self._spec = source, sinks, spec
         self._options = options or stream.OperatorOptions(bound_ms=spec.bound_ms)
-        self._name, self._configuration, self._parallelism = name, configuration, parallelism
+        self._name, self._configuration, self._parallelism = name or self.NAME, configuration, parallelism
 
     def build(self, env: StreamExecutionEnvironment) -> DataStream:
         """Adds the graph to an environment; returns the frames."""

@@ -32,6 +32,7 @@ class NextAppJob(BatchedJob):
     """The graph between a source of packed records and sinks of frames."""
 
     UID = "next-app"
+    NAME = "keepline-next-app"
 
     @classmethod
     def from_settings(cls, settings: NextAppSettings, options: stream.OperatorOptions | None = None) -> NextAppJob:

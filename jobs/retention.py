@@ -16,8 +16,6 @@ Runs as `keepline run retention` and `python jobs/retention.py` (a Flink inside 
 
 from __future__ import annotations
 
-from typing import Any
-
 from pyflink.datastream import DataStream
 
 from keepline.jobs.batched import BatchedJob, Ends
@@ -44,9 +42,7 @@ VIEWS = (
 class RetentionJob(BatchedJob):
     """The graph between a source of packed records and sinks of frames."""
 
-    def __init__(self, *args: Any, name: str = "keepline-retention", **others: Any) -> None:
-        """As BatchedJob."""
-        super().__init__(*args, name=name, **others)
+    NAME = "keepline-retention"
 
     @classmethod
     def from_settings(cls, settings: RetentionSettings, options: stream.OperatorOptions | None = None) -> RetentionJob:

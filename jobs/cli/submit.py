@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,6 +15,7 @@ LOCAL = ("show", "rest_port", "metrics_port")
 """Flags of `keepline run` that mean nothing on a cluster."""
 DRY = (*LOCAL, "dry_run", "samples", "oldest")
 Source = Annotated[str, typer.Argument(metavar="JOB|URI|latest", help="What to go on from: a job's name or id, a URI, or latest.")]
+Fresh = Annotated[bool, typer.Option("--fresh", help="Start without state though the job ran before: it reads as on its first start.")]
 Restore = Annotated[str | None, typer.Option(help="Where to go on: latest, or the URI of a checkpoint or savepoint.")]
 Stop = Annotated[bool, typer.Option("--stop", help="Stop the job first, with a savepoint, if it is live.")]
 AllowLost = Annotated[bool, typer.Option("--allow-lost-state", help="Accept that state of an operator that is gone is left behind.")]
@@ -22,137 +23,95 @@ Wait = Annotated[float, typer.Option(min=0, help="Seconds to wait until all task
 Config = Annotated[Path | None, typer.Option(help="Settings file. [default: keepline.toml, where there is one]")]
 
 
-@with_settings_of(run.retention, LOCAL)
-def submit_retention(
-    flink_url: FlinkUrl = FLINK_URL,
-    restore: Restore = None,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Start without state though the job ran before: read everything again.")] = False,
-    allow_lost_state: AllowLost = False,
-    wait: Wait = 300.0,
-    as_json: AsJson = False,
-    config: Config = None,
-    **flags: Any,
-) -> None:
-    """Send the retention job to a Flink cluster, and wait until all its tasks run.
+def submitting(kind: str, command: Callable[..., None], without: Collection[str], about: str) -> Callable[..., None]:
+    """The command that sends a job of this kind: its own flags and those of `command`, which runs the job here, but for some."""
 
-    Takes the settings of `keepline run retention`. Refuses a second live job of the same name; and a start without state where the job
-    ran before, unless --restore or --fresh says what is meant.
+    def submit(
+        flink_url: FlinkUrl = FLINK_URL,
+        restore: Restore = None,
+        fresh: Fresh = False,
+        allow_lost_state: AllowLost = False,
+        wait: Wait = 300.0,
+        as_json: AsJson = False,
+        config: Config = None,
+        **flags: Any,
+    ) -> None:
+        wanted = _settings(kind, {**flags, "restore": restore}, config)
+        _start(kind, wanted, flink_url, fresh=fresh, allow_lost_state=allow_lost_state, wait=wait, as_json=as_json)
 
-    Example: keepline submit retention --flink-url http://localhost:8081 --bootstrap-servers localhost:9092
-    """
-    wanted = _settings("retention", {**flags, "restore": restore}, config)
-    _start("retention", wanted, flink_url, fresh=fresh, allow_lost_state=allow_lost_state, wait=wait, as_json=as_json)
+    submit.__doc__ = about
+    return with_settings_of(command, without)(submit)
 
 
-@with_settings_of(run_next_app.next_app, LOCAL)
-def submit_next_app(
-    flink_url: FlinkUrl = FLINK_URL,
-    restore: Restore = None,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Start without state though the job ran before: read everything again.")] = False,
-    allow_lost_state: AllowLost = False,
-    wait: Wait = 300.0,
-    as_json: AsJson = False,
-    config: Config = None,
-    **flags: Any,
-) -> None:
-    """Send the next-app job to a Flink cluster, and wait until all its tasks run.
+def restoring(kind: str, command: Callable[..., None], without: Collection[str], about: str) -> Callable[..., None]:
+    """The command that starts a job of this kind from a state; as `submitting`."""
 
-    Takes the settings of `keepline run next-app`. Refuses a second live job of the same name; and a start without state where the job
-    ran before, unless --restore or --fresh says what is meant.
+    def restore(
+        source: Source,
+        flink_url: FlinkUrl = FLINK_URL,
+        stop: Stop = False,
+        allow_lost_state: AllowLost = False,
+        wait: Wait = 300.0,
+        as_json: AsJson = False,
+        config: Config = None,
+        **flags: Any,
+    ) -> None:
+        wanted = _settings(kind, {**flags, "restore": source}, config)
+        _restore(kind, wanted, flink_url, stop=stop, allow_lost_state=allow_lost_state, wait=wait, as_json=as_json)
 
-    Example: keepline submit next-app --flink-url http://localhost:8081 --bootstrap-servers localhost:9092
-    """
-    wanted = _settings("next-app", {**flags, "restore": restore}, config)
-    _start("next-app", wanted, flink_url, fresh=fresh, allow_lost_state=allow_lost_state, wait=wait, as_json=as_json)
+    restore.__doc__ = about
+    return with_settings_of(command, without)(restore)
 
 
-@with_settings_of(ingest.ingest, DRY)
-def submit_ingest(
-    flink_url: FlinkUrl = FLINK_URL,
-    restore: Restore = None,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Start without state though the job ran before: where --start says.")] = False,
-    allow_lost_state: AllowLost = False,
-    wait: Wait = 300.0,
-    as_json: AsJson = False,
-    config: Config = None,
-    **flags: Any,
-) -> None:
-    """Send the ingest job to a Flink cluster, and wait until all its tasks run.
+SUBMIT_RETENTION = """Send the retention job to a Flink cluster, and wait until all its tasks run.
 
-    Takes the settings of `keepline run ingest`. The mapping travels with the job, with the schemas that it names: the cluster needs no
-    file of it. Refuses a second live job of the same name; and a start without state where the job ran before, unless --restore or --fresh
-    says what is meant.
+Takes the settings of `keepline run retention`. Refuses a second live job of the same name; and a start without state where the job
+ran before, unless --restore or --fresh says what is meant.
 
-    Example: keepline submit ingest --mapping cdr.yaml --flink-url http://localhost:8081 --bootstrap-servers localhost:9092
-    """
-    wanted = _settings("ingest", {**flags, "restore": restore}, config)
-    _start("ingest", wanted, flink_url, fresh=fresh, allow_lost_state=allow_lost_state, wait=wait, as_json=as_json)
+Example: keepline submit retention --flink-url http://localhost:8081 --bootstrap-servers localhost:9092
+"""
+SUBMIT_NEXT_APP = """Send the next-app job to a Flink cluster, and wait until all its tasks run.
 
+Takes the settings of `keepline run next-app`. Refuses a second live job of the same name; and a start without state where the job
+ran before, unless --restore or --fresh says what is meant.
 
-@with_settings_of(run.retention, LOCAL)
-def restore_retention(
-    source: Source,
-    flink_url: FlinkUrl = FLINK_URL,
-    stop: Stop = False,
-    allow_lost_state: AllowLost = False,
-    wait: Wait = 300.0,
-    as_json: AsJson = False,
-    config: Config = None,
-    **flags: Any,
-) -> None:
-    """Start the retention job from a savepoint or checkpoint, with what the settings and the code are now.
+Example: keepline submit next-app --flink-url http://localhost:8081 --bootstrap-servers localhost:9092
+"""
+SUBMIT_INGEST = """Send the ingest job to a Flink cluster, and wait until all its tasks run.
 
-    This is how a job gets a new model, new code or another parallelism: with --stop in one step. The settings come from the same
-    places as ever (flags, environment, keepline.toml); nothing is taken over from the job before.
+Takes the settings of `keepline run ingest`. The mapping travels with the job, with the schemas that it names: the cluster needs no
+file of it. Refuses a second live job of the same name; and a start without state where the job ran before, unless --restore or --fresh
+says what is meant.
 
-    Example: keepline restore retention keepline-retention --stop --parallelism 2
-    """
-    wanted = _settings("retention", {**flags, "restore": source}, config)
-    _restore("retention", wanted, flink_url, stop=stop, allow_lost_state=allow_lost_state, wait=wait, as_json=as_json)
+Example: keepline submit ingest --mapping cdr.yaml --flink-url http://localhost:8081 --bootstrap-servers localhost:9092
+"""
+RESTORE_RETENTION = """Start the retention job from a savepoint or checkpoint, with what the settings and the code are now.
 
+This is how a job gets a new model, new code or another parallelism: with --stop in one step. The settings come from the same
+places as ever (flags, environment, keepline.toml); nothing is taken over from the job before.
 
-@with_settings_of(run_next_app.next_app, LOCAL)
-def restore_next_app(
-    source: Source,
-    flink_url: FlinkUrl = FLINK_URL,
-    stop: Stop = False,
-    allow_lost_state: AllowLost = False,
-    wait: Wait = 300.0,
-    as_json: AsJson = False,
-    config: Config = None,
-    **flags: Any,
-) -> None:
-    """Start the next-app job from a savepoint or checkpoint, with what the model, the settings and the code are now.
+Example: keepline restore retention keepline-retention --stop --parallelism 2
+"""
+RESTORE_NEXT_APP = """Start the next-app job from a savepoint or checkpoint, with what the model, the settings and the code are now.
 
-    With --stop in one step. The settings come from the same places as ever (flags, environment, keepline.toml); nothing is taken over
-    from the job before.
+With --stop in one step. The settings come from the same places as ever (flags, environment, keepline.toml); nothing is taken over
+from the job before.
 
-    Example: keepline restore next-app keepline-next-app --stop --model model/
-    """
-    wanted = _settings("next-app", {**flags, "restore": source}, config)
-    _restore("next-app", wanted, flink_url, stop=stop, allow_lost_state=allow_lost_state, wait=wait, as_json=as_json)
+Example: keepline restore next-app keepline-next-app --stop --model model/
+"""
+RESTORE_INGEST = """Start the ingest job from a savepoint or checkpoint, with what the mapping, the settings and the code are now.
 
+This is how a job gets a changed mapping: with --stop in one step, no record lost or mapped twice. The settings come from the same
+places as ever (flags, environment, keepline.toml); nothing is taken over from the job before.
 
-@with_settings_of(ingest.ingest, DRY)
-def restore_ingest(
-    source: Source,
-    flink_url: FlinkUrl = FLINK_URL,
-    stop: Stop = False,
-    allow_lost_state: AllowLost = False,
-    wait: Wait = 300.0,
-    as_json: AsJson = False,
-    config: Config = None,
-    **flags: Any,
-) -> None:
-    """Start the ingest job from a savepoint or checkpoint, with what the mapping, the settings and the code are now.
-
-    This is how a job gets a changed mapping: with --stop in one step, no record lost or mapped twice. The settings come from the same
-    places as ever (flags, environment, keepline.toml); nothing is taken over from the job before.
-
-    Example: keepline restore ingest keepline-ingest --stop --mapping cdr.yaml
-    """
-    wanted = _settings("ingest", {**flags, "restore": source}, config)
-    _restore("ingest", wanted, flink_url, stop=stop, allow_lost_state=allow_lost_state, wait=wait, as_json=as_json)
+Example: keepline restore ingest keepline-ingest --stop --mapping cdr.yaml
+"""
+submit_retention = submitting("retention", run.retention, LOCAL, SUBMIT_RETENTION)
+submit_next_app = submitting("next-app", run_next_app.next_app, LOCAL, SUBMIT_NEXT_APP)
+submit_ingest = submitting("ingest", ingest.ingest, DRY, SUBMIT_INGEST)
+restore_retention = restoring("retention", run.retention, LOCAL, RESTORE_RETENTION)
+restore_next_app = restoring("next-app", run_next_app.next_app, LOCAL, RESTORE_NEXT_APP)
+restore_ingest = restoring("ingest", ingest.ingest, DRY, RESTORE_INGEST)
 
 
 def _settings(kind: str, flags: dict[str, Any], config: Path | None) -> Any:

@@ -216,6 +216,10 @@ def unlock(customer: str, number: int, t: int = 1_750_000_000_000) -> dict[str, 
     return {"type": "Unlock", "customer_id": customer, "event_id": f"e{number}", "event_time": t + number * 1000}
 
 
+def is_receipt(frame: Frame) -> bool:
+    return frame.channel == ERASURE_RECEIPTS
+
+
 def test_a_full_buffer_takes_several_calls(monkeypatch: pytest.MonkeyPatch) -> None:
     loaded = model()
     records = [unlock(f"user{i % 7}", i) | {"event_id": f"e{i}" + "x" * 900} for i in range(400)]
@@ -227,8 +231,7 @@ def test_a_full_buffer_takes_several_calls(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr("keepline.operators.host.OUT_BYTES", 1 << 14)
     tight = HostOperator(spec(loaded))
     # Receipts come behind what the kernel wrote in the same call, so their place among other users' frames may differ.
-    order = lambda frame: frame.channel == ERASURE_RECEIPTS  # noqa: E731
-    assert sorted(feed(tight, records), key=order) == sorted(roomy, key=order)
+    assert sorted(feed(tight, records), key=is_receipt) == sorted(roomy, key=is_receipt)
     assert len([frame for frame in roomy if frame.channel == APP_PREDICTIONS and frame.value]) == 400
     assert tight.customers() == 0
 

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from keepline.jobs import settings
-from keepline.jobs.cli import replay, run
+from keepline.jobs.cli import replay, run, run_next_app
 from keepline.jobs.durations import parse_ms
-from keepline.jobs.settings import PRETRAINED, PROPERTIES, RetentionSettings, SettingsError, load, mask_url
+from keepline.jobs.next_app_settings import PRETRAINED_NEXT_APP, NextAppSettings
+from keepline.jobs.settings import PRETRAINED, PROPERTIES, JobSettings, RetentionSettings, SettingsError, load, load_as, mask_url
 from keepline.models.contact.document import DEFAULT
 from tests.cli.conftest import Command
 
@@ -23,6 +24,7 @@ IN_HELP = {  # how a default is told, where it is not the value itself
     "checkpoint_interval": "1s", "checkpoint_dir": "the cluster's own", "topics": "telemetry", "unknown_id_ttl": "30s",
     "scores": "churn", "clv_model": "the committed one",
 }  # fmt: skip
+NEXT_APP_IN_HELP = {**IN_HELP, "checkpoint_interval": "5s", "answer_within": "60s"}
 WITHOUT_DEFAULT_IN_HELP = {"currency", "restore", "bounded", "kafka", "registry_url", "registry", "writer_schemas", "flink"}
 EVERY = {
     "bootstrap_servers": ("a:1,b:2", "a:1,b:2"), "topics": ("x, y", ("x", "y")), "output_prefix": ("out", "out"),
@@ -97,17 +99,28 @@ def test_scores_are_known_ones(scores: str) -> None:
     assert "--scores" in refused({"scores": scores})
 
 
-def test_flags_of_the_command_are_the_settings() -> None:
-    flags = set(inspect.signature(run.retention).parameters) - NOT_FLAGS_OF_THE_JOB
-    assert flags == set(RetentionSettings.model_fields)
+@pytest.mark.parametrize(("command", "kind"), [(run.retention, RetentionSettings), (run_next_app.next_app, NextAppSettings)])
+def test_flags_of_the_command_are_the_settings(command: Any, kind: type[JobSettings]) -> None:
+    assert set(inspect.signature(command).parameters) - NOT_FLAGS_OF_THE_JOB == set(kind.model_fields)
+
+
+def test_flags_of_a_replay_are_the_jobs() -> None:
     shared = set(inspect.signature(replay.retention).parameters)
     assert {"scores", "model", "clv_model", "clv_regression", "emit", "delta", "policy", "disorder", "currency"} <= shared
 
 
-@pytest.mark.parametrize("command", [run.retention, replay.retention])
-def test_help_tells_the_real_defaults(command: Any) -> None:
+@pytest.mark.parametrize(
+    ("command", "kind", "in_help"),
+    [
+        (run.retention, RetentionSettings, IN_HELP),
+        (replay.retention, RetentionSettings, IN_HELP),
+        (run_next_app.next_app, NextAppSettings, NEXT_APP_IN_HELP),
+        (replay.next_app, NextAppSettings, NEXT_APP_IN_HELP),
+    ],
+)
+def test_help_tells_the_real_defaults(command: Any, kind: type[JobSettings], in_help: dict[str, str]) -> None:
     hints = typing.get_type_hints(command, include_extras=True)
-    for name, info in RetentionSettings.model_fields.items():
+    for name, info in kind.model_fields.items():
         if name not in hints:
             continue
         text = typing.get_args(hints[name])[-1].help
@@ -116,20 +129,25 @@ def test_help_tells_the_real_defaults(command: Any) -> None:
             assert not info.get_default(call_default_factory=True)
             continue
         told = text.rpartition("[default: ")[2].removesuffix("]")
-        assert told == IN_HELP.get(name, str(info.default)), name
-        if name in settings.durations(settings.RetentionSettings):
+        assert told == in_help.get(name, str(info.default)), name
+        if name in settings.durations(kind):
             assert parse_ms(told) == info.default
+
+
+def test_what_is_committed_is_the_default() -> None:
+    assert NextAppSettings.model_fields["model"].default == PRETRAINED_NEXT_APP
     assert RetentionSettings.model_fields["model"].default == PRETRAINED
     assert RetentionSettings.model_fields["policy"].default == DEFAULT
     assert RetentionSettings.model_fields["topics"].default == ("telemetry",)
 
 
-def test_the_types_of_flags_take_what_the_settings_take() -> None:
+@pytest.mark.parametrize(("command", "kind"), [(run.retention, RetentionSettings), (run_next_app.next_app, NextAppSettings)])
+def test_the_types_of_flags_take_what_the_settings_take(command: Any, kind: type[JobSettings]) -> None:
     """Typer converts before we validate: numbers there are numbers here."""
-    hints = typing.get_type_hints(run.retention)
-    for name, info in RetentionSettings.model_fields.items():
+    hints = typing.get_type_hints(command)
+    for name, info in kind.model_fields.items():
         kinds = {int: int, float: float, bool: bool, Path: Path}
-        wanted = str if name in settings.durations(settings.RetentionSettings) else kinds.get(typing.cast(type, info.annotation), str)
+        wanted = str if name in settings.durations(kind) else kinds.get(typing.cast(type, info.annotation), str)
         assert hints[name] == (list[str] | None if name in PROPERTIES else wanted | None), name
 
 
@@ -282,3 +300,35 @@ def test_durations(text: str, ms: int) -> None:
 def test_no_durations(text: Any) -> None:
     with pytest.raises(ValueError, match=r"duration|too long"):
         parse_ms(text)
+
+
+def next_app(flags: dict[str, Any] | None = None, environment: dict[str, str] | None = None, config: Path | None = None) -> NextAppSettings:
+    return load_as(NextAppSettings, flags or {}, environment or {}, config)
+
+
+def test_the_next_app_job_has_a_table_and_shares_the_way_to_the_servers(tmp_path: Path) -> None:
+    text = (
+        'redis_url = "redis://shared:1"\njob_name = "retention"\ncheckpoint_interval = "1s"\n[next_app]\napps = 3\nanswer_within = "2m"\n'
+    )
+    file = toml(tmp_path / "k.toml", text)
+    found = next_app({}, {"KEEPLINE_NEXT_APP_TOPICS": "phones", "KEEPLINE_TOPICS": "telemetry-2"}, file)
+    assert (found.redis_url, found.job_name, found.checkpoint_interval) == ("redis://shared:1", "keepline-next-app", 5000)
+    assert (found.apps, found.answer_within, found.topics) == (3, 120_000, ("phones",))
+    assert load({}, {}, file).job_name == "retention"
+    assert next_app({"apps": 4}, {"KEEPLINE_NEXT_APP_APPS": "3"}, file).apps == 4
+
+
+@pytest.mark.parametrize(
+    ("flags", "text", "says"),
+    [
+        ({"apps": 6}, "", "--apps = 6: Input should be less than or equal to 5"),
+        ({"apps": 2}, "", "--apps = 2: Input should be greater than or equal to 3"),
+        ({"answer_within": "91d"}, "", "expected 0s to 90d"),
+        ({}, "[next_app]\nscores = 'churn'\n", "[next_app]: unknown setting scores"),
+        ({}, "[next_app]\nanswer_within = 5\n", "answer_within = 5: expected a text with a unit"),
+    ],
+)
+def test_what_the_next_app_job_refuses(flags: dict[str, Any], text: str, says: str, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError) as error:
+        next_app(flags, {}, toml(tmp_path / "k.toml", text))
+    assert says in str(error.value)
