@@ -225,6 +225,14 @@ def from_mapping(raw: Any, feature_set: FeatureSetLike | None = None, *, where: 
             f"it was changed or damaged after training. {RETRAIN}"
         )
         raise ModelError(msg)
+    told = raw.get("feature_set")
+    if feature_set is not None and isinstance(told, Mapping) and told.get("name") != feature_set.name:
+        # Before the fields: a model of another kind has others.
+        msg = (
+            f"{where}: trained on feature set {told.get('name')} version {told.get('version')}, "
+            f"expected {feature_set.name} version {feature_set.version}. Give the folder of a model of that set."
+        )
+        raise ModelError(msg)
     try:
         # From JSON text, since pydantic is strict about tuples in Python data.
         kind = _kind(raw.get("family"))

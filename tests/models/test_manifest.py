@@ -180,3 +180,9 @@ def test_the_hash_is_that_of_the_canonical_json(raw: dict[str, Any]) -> None:
     assert hashlib.sha256(text.encode()).hexdigest() == raw["sha256"]
     assert manifest.METRICS == ("accuracy", "precision", "recall", "f1", "roc_auc", "pr_auc", "log_loss")
     assert set(raw["metrics"]) == set(manifest.METRICS)
+
+
+def test_a_model_of_another_kind_is_called_one() -> None:
+    other = Path(__file__).parents[2] / "models" / "pretrained" / "next-app" / "1"
+    with pytest.raises(ModelError, match="trained on feature set next_app version 1, expected churn version 1"):
+        load(other, CHURN)
