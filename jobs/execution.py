@@ -56,8 +56,12 @@ def on_cluster() -> bool:
     return "PYFLINK_GATEWAY_PORT" in os.environ
 
 
-def configuration(settings: JobSettings) -> Configuration:
-    """Flink's settings for this job; on a cluster only what belongs to the job, the rest is the cluster's own."""
+def configuration(settings: JobSettings, buffer_timeout: str = "0 ms") -> Configuration:
+    """Flink's settings for this job; on a cluster only what belongs to the job, the rest is the cluster's own.
+
+    With the buffer timeout 0 what is put out is sent on at once. That is for blocks, which are complete when they are put out: a
+    longer one would only add to the latency, and a thread for each way between tasks that looks for something to send that often.
+    """
     if not on_cluster():  # before anything starts the JVM
         os.environ.setdefault("JVM_ARGS", LOCAL_JVM)
         if settings.metrics_port:
@@ -66,7 +70,7 @@ def configuration(settings: JobSettings) -> Configuration:
     interval = settings.checkpoint_interval
     values = {
         "pipeline.object-reuse": "true",
-        "execution.buffer-timeout.interval": "2 ms",
+        "execution.buffer-timeout.interval": buffer_timeout,
         "pipeline.auto-watermark-interval": "50 ms",
         "execution.checkpointing.interval": f"{interval} ms",
         "execution.checkpointing.timeout": "10 min",

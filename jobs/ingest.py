@@ -49,7 +49,7 @@ def build(env: StreamExecutionEnvironment, settings: IngestSettings, spec: Inges
 def execute(settings: IngestSettings) -> Any:
     """Builds and submits the job; on a local Flink, waits for its end."""
     spec = ingest_spec(settings)  # what is wrong with it is told before a JVM starts
-    conf = configuration(settings)
+    conf = configuration(settings, buffer_timeout="2 ms")  # its elements are single records
     set_labels(conf)
     return submit(conf, settings.parallelism, settings.job_name, lambda env: build(env, settings, spec))
 

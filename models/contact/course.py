@@ -10,7 +10,6 @@ a customer, at `Step.wake`, and one that fires late, or not before the next sign
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import NamedTuple
 
 from keepline.models.contact import consent as consents
@@ -81,7 +80,7 @@ def _run(contact: Contact, until: int, moment: Moment) -> Contact | None:
         if at > until:
             break
         moment.now = max(contact.clock, at)
-        contact = ends.forget(replace(contact, clock=moment.now), moment)
+        contact = ends.forget(contact._replace(clock=moment.now), moment)
         _, what, place = ends.next_due(contact, moment.rules)  # anew, for forgetting moves what is behind it
         if what == ends.HELD:
             contact = proposals.come_due(contact, moment, contact.held[place])
@@ -99,13 +98,13 @@ def _heard(contact: Contact, moment: Moment, signal: Signal) -> Contact:
     now, kind = moment.now, signal.event_type
     if informs(signal):
         active = tuple(trigger.name for trigger in moment.rules.active(signal.active))
-        contact = replace(contact, clock=now, active=active, ended=signal.ended)
+        contact = contact._replace(clock=now, active=active, ended=signal.ended)
     else:
-        contact = replace(contact, clock=now)
+        contact = contact._replace(clock=now)
     for (source, falls), kept_ms in moment.rules.trail_ms.items():
         value = number(signal, source)
         if value is not None:
-            contact = replace(contact, trails=trails.longer(contact.trails, source, falls, Point(now, value), now - kept_ms))
+            contact = contact._replace(trails=trails.longer(contact.trails, source, falls, Point(now, value), now - kept_ms))
     if contact.ended:
         contact = outcomes.left(contact, now)
         for held in contact.held:
@@ -114,11 +113,11 @@ def _heard(contact: Contact, moment: Moment, signal: Signal) -> Contact:
         contact = _zone(contact, signal)
     if kind == "Consent":
         said = Consent(signal.fields["purpose"], signal.fields.get("channel", consents.ALL), signal.fields["status"], signal.time)
-        contact = replace(contact, consents=consents.with_consent(contact.consents, said))
+        contact = contact._replace(consents=consents.with_consent(contact.consents, said))
     elif kind == "Outcome":
         contact = outcomes.join(contact, moment, signal)
     elif kind == "SupportContact" and signal.fields.get("topic") in COMPLAINTS:
-        contact = replace(contact, complained_at=now)
+        contact = contact._replace(complained_at=now)
     return contact
 
 
@@ -129,7 +128,7 @@ def _zone(contact: Contact, signal: Signal) -> Contact:
     at = signal.fields.get("event_time", signal.time)
     if not name or at < contact.zone_at or zone_named(name) is None:
         return contact
-    return replace(contact, zone=name, zone_at=at)
+    return contact._replace(zone=name, zone_at=at)
 
 
 def _fired(contact: Contact, moment: Moment, signal: Signal) -> list[Trigger]:
@@ -151,5 +150,5 @@ def _step(contact: Contact | None, moment: Moment, rest: Rest = AWAKE) -> Step:
         return Step(None, outputs, 0)
     wake = ends.wake(contact, moment.rules)
     if rest.until:
-        rest = replace(rest, until=min(rest.until, wake) if wake else rest.until)
-    return Step(replace(contact, wake=wake, rest=rest), outputs, wake)
+        rest = rest._replace(until=min(rest.until, wake) if wake else rest.until)
+    return Step(contact._replace(wake=wake, rest=rest), outputs, wake)

@@ -50,8 +50,7 @@ def forget(contact: Contact, moment: Moment) -> Contact:
         return contact
     landing = rules.policy.landing_ms
     rows = tuple(row for row in contact.rows if not row.landed or row.escalates_at or forgotten_at(row, landing) > now)
-    return replace(
-        contact,
+    return contact._replace(
         contacts=tuple(each for each in contact.contacts if each.at + rules.cap_ms[each.channel] > now),
         cooldowns=tuple(each for each in contact.cooldowns if each.until > now),
         told=tuple(each for each in contact.told if each.at + TOLD_MS > now),

@@ -42,7 +42,7 @@ def join(contact: Contact, moment: Moment, signal: Signal) -> Contact:
     offered = str(signal.fields.get("intervention_id", ""))
     outcome = Joined(str(signal.fields.get("outcome", "")), signal.time)
     if outcome.outcome == FAILED and any(each.intervention_id == offered for each in contact.contacts):
-        contact = replace(contact, contacts=tuple(each for each in contact.contacts if each.intervention_id != offered))
+        contact = contact._replace(contacts=tuple(each for each in contact.contacts if each.intervention_id != offered))
     landing = moment.rules.policy.landing_ms
     if outcome.outcome == CHURNED:
         contact = left(contact, outcome.at)
@@ -70,8 +70,8 @@ def left(contact: Contact, at: int) -> Contact:
     """The customer left at `at`: that is how every row ends whose window is open and began before."""
     if all(row.landed or row.churned for row in contact.rows):
         return contact
-    return replace(
-        contact, rows=tuple(row if row.landed or row.churned or at < row.decided_at else replace(row, churned=True) for row in contact.rows)
+    return contact._replace(
+        rows=tuple(row if row.landed or row.churned or at < row.decided_at else replace(row, churned=True) for row in contact.rows)
     )
 
 
@@ -114,7 +114,7 @@ def escalate(contact: Contact, moment: Moment, row: Row, reason: str) -> Contact
     contact = _with(contact, row, replace(row, escalated=True, escalates_at=0))
     ticket = _ticket(contact, moment, row, escalation, reason, at)
     if at > moment.now:
-        return replace(hold(contact, moment, ticket), ticket_at=at)
+        return hold(contact, moment, ticket)._replace(ticket_at=at)
     return deliver(contact, moment, ticket)
 
 
@@ -142,4 +142,4 @@ def _label(row: Row) -> str:
 
 
 def _with(contact: Contact, old: Row, new: Row) -> Contact:
-    return replace(contact, rows=tuple(new if each is old else each for each in contact.rows))
+    return contact._replace(rows=tuple(new if each is old else each for each in contact.rows))

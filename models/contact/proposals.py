@@ -72,7 +72,7 @@ def hold(contact: Contact, moment: Moment, proposal: Proposal) -> Contact:
     """Keeps a proposal until its `due`."""
     written = _decision(contact, moment, records.HELD, QUIET_HOURS, proposal, hold_until=proposal.due)
     contact = _decided(contact, moment, written, ticket=bool(proposal.escalation_of))
-    return replace(contact, held=(*contact.held, proposal))
+    return contact._replace(held=(*contact.held, proposal))
 
 
 def deliver(contact: Contact, moment: Moment, proposal: Proposal) -> Contact:
@@ -108,10 +108,9 @@ def deliver(contact: Contact, moment: Moment, proposal: Proposal) -> Contact:
         escalates_at=now + escalation.after_ms if escalation and not proposal.service and not control else 0,
     )
     if ticket:
-        return replace(contact, decisions=contact.decisions + 1, rows=(*contact.rows, row), ticket_at=now)
+        return contact._replace(decisions=contact.decisions + 1, rows=(*contact.rows, row), ticket_at=now)
     counts = not proposal.service and rules.cap_ms[proposal.channel] > 0
-    return replace(
-        contact,
+    return contact._replace(
         decisions=contact.decisions + 1,
         told=_told(contact, written),
         rows=(*contact.rows, row),
@@ -134,8 +133,8 @@ def come_due(contact: Contact, moment: Moment, proposal: Proposal) -> Contact:
         return cancel(contact, moment, proposal, CAP, full_cap(over))
     if at > moment.now:  # the customer's clock is another one since; no second HELD, the offer is still the same
         later = replace(proposal, due=at)
-        contact = replace(contact, held=tuple(later if each is proposal else each for each in contact.held))
-        return replace(contact, ticket_at=at) if proposal.escalation_of else contact
+        contact = contact._replace(held=tuple(later if each is proposal else each for each in contact.held))
+        return contact._replace(ticket_at=at) if proposal.escalation_of else contact
     return deliver(_without(contact, proposal), moment, proposal)
 
 
@@ -171,11 +170,11 @@ def cancel(contact: Contact, moment: Moment, proposal: Proposal, reason: str, de
     contact = _without(contact, proposal)
     ticket = bool(proposal.escalation_of)
     contact = _decided(contact, moment, _decision(contact, moment, records.CANCELLED, reason, proposal, detail=detail), ticket=ticket)
-    return replace(contact, ticket_at=0) if ticket else contact
+    return contact._replace(ticket_at=0) if ticket else contact
 
 
 def _without(contact: Contact, proposal: Proposal) -> Contact:
-    return replace(contact, held=tuple(each for each in contact.held if each is not proposal))
+    return contact._replace(held=tuple(each for each in contact.held if each is not proposal))
 
 
 def _decision(
@@ -205,7 +204,7 @@ def _decision(
 def _decided(contact: Contact, moment: Moment, written: dict[str, Any], *, ticket: bool = False) -> Contact:
     """Puts a decision out, and remembers it."""
     moment.put(records.DECISION, written, contact.customer_id)
-    return replace(contact, decisions=contact.decisions + 1, told=contact.told if ticket else _told(contact, written))
+    return contact._replace(decisions=contact.decisions + 1, told=contact.told if ticket else _told(contact, written))
 
 
 def _told(contact: Contact, written: dict[str, Any]) -> tuple[Told, ...]:

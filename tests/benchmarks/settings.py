@@ -64,8 +64,7 @@ DEBLOAT = "taskmanager.network.memory.buffer-debloat"
 GC = "env.java.opts.taskmanager"
 PAGES = "-XX:+UseTransparentHugePages"
 VALUES = {
-    "buffers": Value("config", f"{BUFFERS}: 2 ms", "100 ms", LATENCY, Arm(_flink(BUFFERS, "100 ms")), Arm()),
-    "buffers-1": Value("low-latency", f"{BUFFERS}: 1 ms", "2 ms", LATENCY, Arm(), Arm(_flink(BUFFERS, "1 ms"))),
+    "buffers": Value("config", f"{BUFFERS}: 0 ms", "100 ms", LATENCY, Arm(_flink(BUFFERS, "100 ms")), Arm()),
     "pages": Value("config", f"{GC}: {PAGES}", "none", DRAIN, Arm((), {GC: "-XX:-UseTransparentHugePages"}), Arm()),
     "checkpoints": Value("low-latency", "checkpoint_interval: 200ms", "1s", LATENCY, Arm(), Arm(("--checkpoint-interval", "200ms"))),
     "fetch": Value("low-latency", "fetch.max.wait.ms: 2", "5", LATENCY, Arm(), Arm(_kafka(fetch_max_wait_ms=2))),
@@ -82,7 +81,6 @@ VALUES = {
         "throughput", "linger, batch.size, fetch.min.bytes, fetch.max.wait", "the job's own", DRAIN, Arm(),
         Arm(_kafka(linger_ms=50, batch_size=524288, fetch_min_bytes=65536, fetch_max_wait_ms=50)),
     ),
-    "buffers-20": Value("throughput", f"{BUFFERS}: 20 ms", "2 ms", DRAIN, Arm(), Arm(_flink(BUFFERS, "20 ms"))),
     "segments": Value("throughput", "segment-size: 64kb", "32kb", DRAIN, Arm(), Arm((), {"taskmanager.memory.segment-size": "64kb"})),
     "parallel": Value(
         "throughput", "-XX:+UseParallelGC", "G1", DRAIN, Arm((), {GC: f"{PAGES} -XX:+UseG1GC"}),

@@ -31,7 +31,7 @@ def environment(tmp_path: Path) -> Callable[..., Any]:
             "python.pythonpath": f"{python_path()}:{KERNEL}",
             "execution.checkpointing.interval": "200 ms",
             "execution.checkpointing.dir": (tmp_path / "checkpoints").as_uri(),
-            "execution.buffer-timeout.interval": "2 ms",
+            "execution.buffer-timeout.interval": "0 ms",
             "restart-strategy.type": "fixed-delay",
             "restart-strategy.fixed-delay.attempts": "3",
             "restart-strategy.fixed-delay.delay": "100 ms",

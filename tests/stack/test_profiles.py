@@ -77,7 +77,6 @@ def test_the_jobs_lines_are_settings_of_the_job(name: str, tmp_path: Path) -> No
     told = settings.load({}, environment={}, config=file)
     default = settings.RetentionSettings()
     assert told.checkpoint_interval != default.checkpoint_interval
-    assert told.flink["execution.buffer-timeout.interval"]
     assert told.kafka
 
 

@@ -50,12 +50,12 @@ STAGES: list[tuple[dict[str, Any], str]] = [
         {"sent": signal(features={}), "policy": replace(POLICY, offers=(replace(SMS, conditions=(Condition("feature:age", 1.0),)),))},
         "NO_OFFER",
     ),
-    ({"contact": replace(NEW, ended=True)}, "ENDED"),
+    ({"contact": NEW._replace(ended=True)}, "ENDED"),
     ({"consent": Permitted(15, 0)}, "NO_PROFILING_CONSENT"),
     ({"consent": Permitted(0, 15)}, "NO_MARKETING_CONSENT"),
-    ({"contact": replace(NEW, cooldowns=(Cooldown("sms_discount", NOON + 1),))}, "COOLDOWN"),
-    ({"contact": replace(NEW, held=(held(),))}, "ALREADY_HELD"),
-    ({"contact": replace(NEW, rows=(row(ID),))}, "REPEATED"),
+    ({"contact": NEW._replace(cooldowns=(Cooldown("sms_discount", NOON + 1),))}, "COOLDOWN"),
+    ({"contact": NEW._replace(held=(held(),))}, "ALREADY_HELD"),
+    ({"contact": NEW._replace(rows=(row(ID),))}, "REPEATED"),
     ({"policy": replace(POLICY, caps=(Cap(0, DAY),))}, "CAP"),
     ({"policy": replace(POLICY, quiet=(QuietHours(0, 1440),))}, "QUIET_HOURS"),
 ]
@@ -72,7 +72,7 @@ def test_each_reason(against: dict[str, Any], reason: str) -> None:
 def test_the_checks_have_an_order() -> None:
     """All that stands against the offer at once; then one after the other is taken away."""
     policy = replace(POLICY, caps=(Cap(0, DAY),), quiet=(QuietHours(0, 1440),))
-    contact = replace(NEW, ended=True, cooldowns=(Cooldown("sms_discount", NOON + 1),), held=(held(),), rows=(row(ID),))
+    contact = NEW._replace(ended=True, cooldowns=(Cooldown("sms_discount", NOON + 1),), held=(held(),), rows=(row(ID),))
     consent = Permitted(0, 0)
     seen = []
     for change in ({"ended": False}, None, None, {"cooldowns": ()}, {"held": ()}, {"rows": ()}, None, None):
@@ -80,7 +80,7 @@ def test_the_checks_have_an_order() -> None:
         assert isinstance(found, Suppress)
         seen.append(found.reason)
         if change is not None:
-            contact = replace(contact, **change)
+            contact = contact._replace(**change)
         elif found.reason == "NO_PROFILING_CONSENT":
             consent = Permitted(0, 15)
         elif found.reason == "NO_MARKETING_CONSENT":
@@ -99,9 +99,9 @@ def test_the_checks_have_an_order() -> None:
 @pytest.mark.parametrize(
     ("against", "detail"),
     [
-        ({"contact": replace(NEW, cooldowns=(Cooldown("sms_discount", NOON + 7),))}, {"cooldown_until": NOON + 7}),
+        ({"contact": NEW._replace(cooldowns=(Cooldown("sms_discount", NOON + 7),))}, {"cooldown_until": NOON + 7}),
         ({"sent": signal(quiet_until=NOON + 9)}, {"cooldown_until": NOON + 9}),
-        ({"contact": replace(NEW, held=(held(),))}, {"held_until": NOON + HOUR}),
+        ({"contact": NEW._replace(held=(held(),))}, {"held_until": NOON + HOUR}),
         ({"policy": replace(POLICY, caps=(Cap(0, DAY, "SMS"), Cap(0, HOUR)))}, {"cap": {"most": 0, "per_ms": DAY, "channel": "SMS"}}),
     ],
 )
@@ -116,10 +116,10 @@ def test_what_stood_against_it_is_told(against: dict[str, Any], detail: dict[str
     [
         ({}, Emit(SMS, "SMS", ID)),
         # A cool-down ends to the millisecond; another kind's is no matter.
-        ({"contact": replace(NEW, cooldowns=(Cooldown("sms_discount", NOON),))}, Emit(SMS, "SMS", ID)),
-        ({"contact": replace(NEW, cooldowns=(Cooldown("gift", NOON + DAY),))}, Emit(SMS, "SMS", ID)),
+        ({"contact": NEW._replace(cooldowns=(Cooldown("sms_discount", NOON),))}, Emit(SMS, "SMS", ID)),
+        ({"contact": NEW._replace(cooldowns=(Cooldown("gift", NOON + DAY),))}, Emit(SMS, "SMS", ID)),
         ({"sent": signal(quiet_until=NOON)}, Emit(SMS, "SMS", ID)),
-        ({"contact": replace(NEW, held=(held("gift"),))}, Emit(SMS, "SMS", ID)),
+        ({"contact": NEW._replace(held=(held("gift"),))}, Emit(SMS, "SMS", ID)),
         # Consent decides on the channel.
         ({"consent": Permitted(only("EMAIL"), 15)}, Emit(SMS, "EMAIL", ID)),
         ({"consent": Permitted(15, only("EMAIL"))}, Emit(SMS, "EMAIL", ID)),
@@ -131,17 +131,17 @@ def test_what_stood_against_it_is_told(against: dict[str, Any], detail: dict[str
         (
             {
                 "policy": replace(POLICY, caps=(Cap(1, DAY, "SMS"),)),
-                "contact": replace(NEW, contacts=(Contacted(NOON - HOUR, "SMS", "x"),)),
+                "contact": NEW._replace(contacts=(Contacted(NOON - HOUR, "SMS", "x"),)),
             },
             Emit(SMS, "EMAIL", ID),
         ),
         # What is held takes its room already, unless it is service.
         (
-            {"policy": replace(POLICY, caps=(Cap(1, DAY),)), "contact": replace(NEW, held=(held("gift"),))},
+            {"policy": replace(POLICY, caps=(Cap(1, DAY),)), "contact": NEW._replace(held=(held("gift"),))},
             Suppress("CAP", SMS, detail={"cap": {"most": 1, "per_ms": DAY, "channel": ""}}),
         ),
         (
-            {"policy": replace(POLICY, caps=(Cap(1, DAY),)), "contact": replace(NEW, held=(held("gift", service=True),))},
+            {"policy": replace(POLICY, caps=(Cap(1, DAY),)), "contact": NEW._replace(held=(held("gift", service=True),))},
             Emit(SMS, "SMS", ID),
         ),
         # The control group is decided on like everyone else.
@@ -167,15 +167,15 @@ def test_what_is_offered(changes: dict[str, Any], expected: Verdict) -> None:
     ],
 )
 def test_quiet_hours_hold(quiet: tuple[QuietHours, ...], caps: tuple[Cap, ...], expected: Verdict) -> None:
-    contact = replace(NEW, contacts=(Contacted(EIGHT_AM - DAY, "SMS", "x"),))
+    contact = NEW._replace(contacts=(Contacted(EIGHT_AM - DAY, "SMS", "x"),))
     assert verdict(replace(POLICY, quiet=quiet, caps=caps), contact, sent=signal(TWO_AM)) == expected
 
 
 def test_the_customers_own_zone_counts() -> None:
     policy = replace(POLICY, quiet=(NIGHT,))
-    assert isinstance(verdict(policy, replace(NEW, zone="Asia/Tokyo"), sent=signal(TWO_AM)), Emit)  # 11:00 there
-    assert isinstance(verdict(policy, replace(NEW, zone="Mars/Olympus"), sent=signal(TWO_AM)), Hold)
-    found = verdict(policy, replace(NEW, zone="Asia/Kathmandu"), sent=signal(NOON + 4 * HOUR))  # 21:45
+    assert isinstance(verdict(policy, NEW._replace(zone="Asia/Tokyo"), sent=signal(TWO_AM)), Emit)  # 11:00 there
+    assert isinstance(verdict(policy, NEW._replace(zone="Mars/Olympus"), sent=signal(TWO_AM)), Hold)
+    found = verdict(policy, NEW._replace(zone="Asia/Kathmandu"), sent=signal(NOON + 4 * HOUR))  # 21:45
     assert found == Hold(SMS, "SMS", identifier("c1", "sms_discount", "event", f"e{NOON + 4 * HOUR}", 3), at("2026-03-03T08:00:00+05:45"))
 
 
@@ -186,7 +186,7 @@ def test_service_needs_no_consent_to_marketing_no_room_and_no_arm_but_a_time_of_
     assert found == Emit(CALL_BACK, "CALL", identifier("c1", "call_back", "event", sent.event_id, 3))
     night = complaint(TWO_AM)
     assert isinstance(verdict(replace(policy, quiet=(NIGHT,)), NEW, Permitted(0, 0), night, COMPLAINT), Hold)
-    cooling = replace(NEW, cooldowns=(Cooldown("call_back", NOON + 1),))
+    cooling = NEW._replace(cooldowns=(Cooldown("call_back", NOON + 1),))
     assert verdict(policy, cooling, sent=sent, trigger=COMPLAINT) == Suppress("COOLDOWN", CALL_BACK, detail={"cooldown_until": NOON + 1})
 
 

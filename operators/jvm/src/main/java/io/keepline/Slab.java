@@ -19,6 +19,8 @@ import org.apache.flink.core.memory.MemorySegmentFactory;
 final class Slab {
   final int capacity;
   final int stateSize;
+  /** So many keys at once are expected, at most. */
+  static final int ABREAST = 64;
   private static final int PAGE = 2 << 20;
 
   private final MemorySegment memory;
@@ -27,8 +29,10 @@ final class Slab {
   private final int[] heads;
   private final String[] names;
 
-  // What an event asks of its slot lies in one line of the processor's cache or two side by side: a row of 16 words.
+  // What an event asks of its slot lies in one line of the processor's cache or two side by side: a row of 16 words. The array's own words
+  // and MARGIN fill the first line, so that it is one where the JVM lets large arrays begin at a line, as G1 does.
   private static final int ROW = 16;
+  private static final int MARGIN = 12;
   private static final int HASH = 0;
   private static final int CHAIN = 1;
   private static final int STAMP = 2;
@@ -40,6 +44,8 @@ final class Slab {
   private final int[] rows;
   private int used;
   private int hand;
+  private final int[] expected = new int[ABREAST];
+  private int looked;
 
   private static final int END = -1;
   private final BitSet changed;
@@ -60,7 +66,7 @@ final class Slab {
     heads = new int[table];
     Arrays.fill(heads, END);
     names = new String[capacity];
-    rows = new int[ROW * capacity];
+    rows = new int[MARGIN + ROW * capacity];
     for (int slot = 0; slot < capacity; slot++) {
       set(slot, STAMP, -1);
     }
@@ -99,6 +105,21 @@ final class Slab {
     h ^= h >>> 15;
     h *= 0x85ebca6b;
     return h ^ h >>> 13;
+  }
+
+  /**
+   * Looks where the first {@code n} of these hashes lead, so that {@link #find} has it at hand: each loop asks for all of its places, of
+   * which none depends on another.
+   */
+  void expect(int[] hashes, int n) {
+    for (int i = 0; i < n; i++) {
+      expected[i] = heads[hashes[i] & mask];
+    }
+    int seen = 0;
+    for (int i = 0; i < n; i++) {
+      seen += get(Math.max(expected[i], 0), HASH);
+    }
+    looked = seen; // or the loops, which change nothing else, would be left out
   }
 
   /** Slot of the key {@code b[from:to]}, or -1 where it is not resident. */
@@ -140,11 +161,11 @@ final class Slab {
   }
 
   private int get(int slot, int field) {
-    return rows[ROW * slot + field];
+    return rows[MARGIN + ROW * slot + field];
   }
 
   private void set(int slot, int field, int value) {
-    rows[ROW * slot + field] = value;
+    rows[MARGIN + ROW * slot + field] = value;
   }
 
   /** A slot never used before, or -1 where all are taken. */
