@@ -32,7 +32,7 @@ class Scenario:
     """At most so many rounds."""
 
 
-FULL = (Scenario(20_000, 1.0), Scenario(200_000, 5.0, only=("keepline", "java_flink"), rounds=3))
+FULL = (Scenario(20_000, 1.0), Scenario(200_000, 5.0, only=("keepline", "keepline_scores", "java_flink"), rounds=3))
 
 
 @dataclass(frozen=True, slots=True)

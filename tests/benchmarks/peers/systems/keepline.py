@@ -37,16 +37,16 @@ def make_outputs(run: Run) -> None:
 
 
 class Job(Child):
-    """`keepline run retention`, which also tells what Flink says of it."""
+    """`keepline run retention`, which also tells what Flink says of it. `more`: further flags."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, *more: str) -> None:
         make_outputs(run)
         (port,) = ports.free_ports(1)
         self.rest = FlinkRest(f"http://{ports.HOST}:{port}")
         flink = [part for name, value in FLINK[run.backend].items() for part in ("--flink", f"{name}={value}")]
         command = [
             Path(sys.executable).with_name("keepline"), "run", "retention", *flags(run), "--rest-port", str(port),
-            "--checkpoint-dir", (run.folder / "checkpoints").as_uri(), *flink,
+            "--checkpoint-dir", (run.folder / "checkpoints").as_uri(), *flink, *more,
         ]  # fmt: skip
         (run.folder / "flink-log").mkdir()
         super().__init__(run.name, command, run.folder / "job.log", env=flink_env(run), owned=run.folder)
