@@ -85,6 +85,9 @@ def configuration(settings: JobSettings, buffer_timeout: str = "0 ms") -> Config
         "restart-strategy.exponential-delay.backoff-multiplier": "1.5",
         "restart-strategy.exponential-delay.reset-backoff-threshold": "60 s",
     }
+    if settings.state_backend == "rocksdb":
+        # It is asked for customers that are not resident, many of them new: without filters each of its files is looked into for those.
+        values["state.backend.rocksdb.use-bloom-filter"] = "true"
     if settings.checkpoint_dir:
         # A folder of the name's own: Flink's ids below it change with every submission, the name does not.
         values["execution.checkpointing.dir"] = f"{settings.checkpoint_dir.rstrip('/')}/{settings.job_name}"
