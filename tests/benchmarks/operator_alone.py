@@ -58,7 +58,8 @@ def main(records: str, progress: str, n: str, interval: str) -> None:
     settings = RetentionSettings(
         job_name="operator-alone", rest_port=0, checkpoint_interval=int(interval), checkpoint_dir=Path(progress).parent.as_uri()
     )  # type: ignore[call-arg]
-    env = StreamExecutionEnvironment.get_execution_environment(configuration(settings))
+    conf = configuration(settings, buffer_timeout="2 ms")  # its elements are single records
+    env = StreamExecutionEnvironment.get_execution_environment(conf)
     env.set_parallelism(1)
     jvm = get_gateway().jvm
     numbers = env.from_source(NumberSequenceSource(0, int(n) - 1), WatermarkStrategy.no_watermarks(), "numbers")

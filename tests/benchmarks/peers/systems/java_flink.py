@@ -85,6 +85,7 @@ class Job(Child):
             "execution.checkpointing.dir": (run.folder / "checkpoints").as_uri(),
             "state.backend.type": BACKENDS[run.backend],
             "execution.checkpointing.incremental": str(run.backend == "rocksdb").lower(),
+            "state.backend.rocksdb.use-bloom-filter": "true",
             "taskmanager.numberOfTaskSlots": str(run.processes),
             "rest.port": str(port),
             "rest.bind-port": str(port),
