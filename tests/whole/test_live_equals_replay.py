@@ -21,7 +21,7 @@ from keepline.jobs.settings import RetentionSettings
 from keepline.jobs.stack.kafka import EmbeddedKafka
 from keepline.jobs.stack.redis import EmbeddedRedis
 from keepline.schemas.packed import MAX_VALUE
-from tests.whole.history import DAY, no_events, strewn, whole_history
+from tests.whole.history import DAY, HOUR, START, Crowd, closing, no_events, sent, strewn, whole_history
 from tests.whole.policies import by_time, kinds_of_decisions, policy_file, with_outcomes
 from tests.whole.support import (
     FROM_FILES,
@@ -88,6 +88,31 @@ def assert_met(found: Outputs) -> None:
     assert {record["arm"] for record in landed} == {"TREATMENT", "CONTROL"}
     assert {record["label"] for record in landed} == {"CHURNED", "RETAINED", None}
     assert sum(receipt["counts"]["open_rows"] for receipt in flat(found["erasure-receipts"])) > 0
+
+
+@pytest.mark.slow
+def test_customers_who_begin_in_the_past(kafka: EmbeddedKafka, model: Path, name: str, tmp_path: Path) -> None:
+    """As after an erasure: the first event is weeks behind event time, and all ticks since are due together, before the policy's wakes."""
+    crowd = Crowd(seed=3, customers=0)
+    began = [
+        {"type": "DataSession", "customer_id": f"n{number}", "event_id": f"n{number}", "event_time": START + (70 * 24 + number) * HOUR,
+         "megabytes": 9.0 * (number % 30), "network": "G4"}
+        for number in range(400)
+    ]  # fmt: skip
+    # More than a block each, so that event time has passed the policy's operator before most of the customers begin.
+    records = [*crowd.silent(START, 90), *(sent(event, 1) for event in began), *crowd.silent(START + 90 * DAY, 3)]
+    records += closing(records, 1)
+    settings = RetentionSettings(model=model, emit="every", policy=policy_file(tmp_path))
+    topic = topics(kafka, name, 1)
+    send(kafka, topic, records)
+    run_job(
+        tmp_path, "--bootstrap-servers", kafka.bootstrap_servers, "--topics", topic, "--output-prefix", name, "--redis-url", "",
+        "--model", str(model), "--policy", str(settings.policy), "--job-name", name, "--emit", "every", "--idle-after", "0s",
+        "--checkpoint-interval", "300ms",
+    )  # fmt: skip
+    wanted = replayed(settings, records, tmp_path)
+    assert sum(made["trigger"] == "rising" for made in flat(wanted["decisions"])) > 100
+    assert_equal(live(kafka, name), wanted)
 
 
 @pytest.mark.slow

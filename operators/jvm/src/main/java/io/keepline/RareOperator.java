@@ -25,11 +25,12 @@ import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
  * <p>It knows no domain and keeps nothing between calls: state, timer and what is emitted are all Flink's when a call has returned, so a
  * barrier, which comes between calls, cuts between steps.
  *
- * <p><b>The timer.</b> Python answers when the key wants to be woken. A timer fires once, at its own due time, when the watermark has passed it:
+ * <p><b>The timer.</b> Python answers when the key wants to be woken. A timer fires once, at its own due time, with the watermark that passes it:
  * <ul>
- *   <li>a wake ahead of the watermark is registered with Flink, in the place of the one before;
- *   <li>one that the watermark has passed already is run at once, not at the next watermark, which is when Flink would fire it: the next frame
- *       of the key may come before that. While the watermark advances, Flink's own loop fires it, in the order of time;
+ *   <li>a wake is registered with Flink, in the place of the one before;
+ *   <li>one that the watermark has passed already is fired with the next watermark, and not at once: the operator in front may have frames of
+ *       earlier times for the key still, those of its own timers, which it too fires with the next watermark, and before it hands that on;
+ *   <li>while the watermark advances, Flink's own loop fires what is left due, in the order of time;
  *   <li>a firing does all that is due, so the wake it leaves is later than its own due time. One that is not would fire for ever: it ends the job.
  * </ul>
  * The largest watermark, which ends a bounded input or a drain, fires nothing: it is passed on.
@@ -104,9 +105,6 @@ public final class RareOperator extends AbstractEmbeddedPythonFunctionOperator<b
     long wake = keep(kernel.run(key, states.value(), frame), started);
     if (wake == RareKernel.SAME) {
       return;
-    }
-    while (wake != RareKernel.NONE && wake <= timers.currentWatermark()) {
-      wake = fire(key, wake);
     }
     Long registered = wakes.value();
     register(registered == null ? RareKernel.NONE : registered, wake);
