@@ -44,8 +44,6 @@ class Sizes:
     scenarios: tuple[Scenario, ...] = FULL
     slow_share: float = 0.4
     """Systems whose own share is below 1 run so many of it: a fifth of a minute is enough for a rate without a compiler's warm-up."""
-    trial_share: float = 0.5
-    """Events of a run that tries a number of processes, relative to a round's: in much shorter ones the JVM's compiler decides."""
     latency_shares: tuple[float, ...] = (0.1, 0.5, 0.8)
     latency_rates: tuple[int, ...] = (5_000, 20_000)
     latency_warm: float = 25.0
@@ -76,7 +74,7 @@ def sizes(options: argparse.Namespace) -> Sizes:
     if options.smoke:
         points = {"heap": (2_000,), "rocksdb": (2_000,)}
         return Sizes(
-            int(options.events or 4e5), options.rounds or 1, (Scenario(2_000, 1.0),), slow_share=1.0, trial_share=1.0, latency_shares=(),
+            int(options.events or 4e5), options.rounds or 1, (Scenario(2_000, 1.0),), slow_share=1.0, latency_shares=(),
             latency_rates=(2_000,), latency_warm=3.0, latency_seconds=4.0, customer_points=points, customer_events=400_000,
             scaling_events=400_000, scaling_rounds=1,
         )  # fmt: skip

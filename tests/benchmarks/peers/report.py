@@ -24,7 +24,7 @@ METHOD = """### How the sides are measured
   Figures are medians with the least and the largest. Where the ranges of two systems touch, no ratio is given.
 - **Keepline is the job that users run**, with its contact policy, which decides on every complaint and every rise of a score and writes
   decisions beside the scores. No other system does that. "Without its contact policy" it does what they do.
-- **The number of processes** (or Flink's parallelism) is the one that did most in a run of half a round's events at the start.
+- **The number of processes** (or Flink's parallelism) is the one that did most in a run before the rounds.
 - **The steady part counts.** The input stands in Kafka before the start, the first third is warm-up. CPU is that of all the system's
   processes with their children, the broker's is beside it. Slow systems run fewer events, as the table says. The longest pause is the
   longest time in which the broker was given no output, by the times at which it appended.

@@ -70,11 +70,14 @@ def measure(bench: Bench, journal: Journal, systems: Sequence[System], sizes: Si
 
 
 def best_count(bench: Bench, journal: Journal, entry: Entry, scenario: Scenario, sizes: Sizes, name: str) -> int:
-    """The number of processes with which a system does most, by one short run each on its first backend in its first scenario."""
+    """The number of processes with which a system does most, by one run each on its first backend in its first scenario.
+
+    As long as a round's: in a shorter one the JVM's compiler decides.
+    """
     system = entry.system
     if len(system.processes) == 1:
         return system.processes[0]
-    n = max(1, int(event_count(entry, sizes) * sizes.trial_share))
+    n = event_count(entry, sizes)
     tried = {
         count: once(bench, journal, entry, count, scenario, n, {"part": "trial", "scenario": name, "round": 0})
         for count in system.processes
