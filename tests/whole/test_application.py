@@ -30,7 +30,7 @@ def test_a_job_with_its_own_cluster(kafka: EmbeddedKafka, model: Path, name: str
         "job_name": name, "bootstrap_servers": kafka.bootstrap_servers, "topics": topic, "output_prefix": name, "redis_url": "",
         "model": str(model), "emit": "every", "idle_after": "0s", "checkpoint_interval": "300ms",
     }  # fmt: skip
-    tables = {"kafka": profile["kafka"], "flink": profile["flink"]}
+    tables = {table: profile[table] for table in ("kafka", "flink") if table in profile}
     file = settings_file(tmp_path, **own)
     with file.open("a") as more:
         for table, values in tables.items():
