@@ -22,6 +22,8 @@ from pyflink.java_gateway import get_gateway
 from keepline.schemas.errors import KeeplineError
 
 MODULE = "keepline.operators.runtime"
+GATHER_MS = 100
+"""How long what comes to a rare operator may wait for more, in milliseconds: calls of Python that follow one another cost less."""
 BLOCK = 2**31 - 1 - (2 << 20)
 """Bytes of resident states that a subtask may have: as `Slab.most` in the JVM, 2 GiB less a large page."""
 
@@ -124,7 +126,7 @@ def rare_stream(
     union spreads them over the sink's subtasks, and the frames of a key lose their order.
     """
     jvm = get_gateway().jvm
-    operator = jvm.io.keepline.RareOperator(jvm.org.apache.flink.configuration.Configuration(), module, spec)
+    operator = jvm.io.keepline.RareOperator(jvm.org.apache.flink.configuration.Configuration(), module, spec, GATHER_MS)
     wanted = channel(frames, index).uid(f"{uid}-frames")
     keyed = wanted._j_data_stream.keyBy(jvm.io.keepline.FrameKey(), Types.STRING().get_java_type_info())
     stream = DataStream(keyed.transform(name or uid, packed_type(), operator)).uid(uid).name(name or uid)

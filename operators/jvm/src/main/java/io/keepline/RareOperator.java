@@ -1,6 +1,8 @@
 package io.keepline;
 
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.List;
 import org.apache.flink.api.common.state.ValueState;
 import org.apache.flink.api.common.state.ValueStateDescriptor;
 import org.apache.flink.api.common.typeinfo.BasicTypeInfo;
@@ -16,6 +18,7 @@ import org.apache.flink.streaming.api.operators.Triggerable;
 import org.apache.flink.streaming.api.operators.python.embedded.AbstractEmbeddedPythonFunctionOperator;
 import org.apache.flink.streaming.api.utils.PythonOperatorUtils;
 import org.apache.flink.streaming.api.watermark.Watermark;
+import org.apache.flink.streaming.runtime.watermarkstatus.WatermarkStatus;
 import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
 
 /**
@@ -24,6 +27,10 @@ import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
  *
  * <p>It knows no domain and keeps nothing between calls: state, timer and what is emitted are all Flink's when a call has returned, so a
  * barrier, which comes between calls, cuts between steps.
+ *
+ * <p><b>Its input is gathered</b>, frames and watermarks in their order, and worked off together after {@code gatherMs}, or before a barrier: a
+ * call of Python that comes alone finds nothing of it in the processor's caches and pushes the hot operators' data out of them, while of
+ * calls that follow one another only the first does.
  *
  * <p><b>The timer.</b> Python answers when the key wants to be woken. A timer fires once, at its own due time, with the watermark that passes it:
  * <ul>
@@ -41,9 +48,15 @@ public final class RareOperator extends AbstractEmbeddedPythonFunctionOperator<b
     implements OneInputStreamOperator<byte[], byte[]>, Triggerable<String, VoidNamespace> {
   private static final long serialVersionUID = 1L;
 
+  /** So many elements are gathered at most. */
+  private static final int MOST = 256;
+
   private final String module;
   private final byte[] spec;
+  private final long gatherMs;
 
+  private transient List<Object> gathered;
+  private transient boolean waiting;
   private transient RareKernel kernel;
   private transient RareStats stats;
   private transient ValueState<byte[]> states;
@@ -55,14 +68,16 @@ public final class RareOperator extends AbstractEmbeddedPythonFunctionOperator<b
    * @param config the Python configuration, as for any PyFlink operator
    * @param module the Python module whose {@code entry} is called
    * @param spec what the module needs to know; opaque here
+   * @param gatherMs how long input may wait for more; 0: none waits
    */
-  public RareOperator(Configuration config, String module, byte[] spec) {
+  public RareOperator(Configuration config, String module, byte[] spec, long gatherMs) {
     super(config);
     if (!module.matches("\\w+(\\.\\w+)*")) {
       throw new IllegalArgumentException("'" + module + "' is no module name; expected one such as keepline.operators.runtime");
     }
     this.module = module;
     this.spec = spec;
+    this.gatherMs = gatherMs;
   }
 
   /** Nothing: a block may hold frames of several keys, and the key is set for each. */
@@ -80,6 +95,7 @@ public final class RareOperator extends AbstractEmbeddedPythonFunctionOperator<b
     wakes = getPartitionedState(new ValueStateDescriptor<>("wake", BasicTypeInfo.LONG_TYPE_INFO));
     timers = getInternalTimerService("wakes", VoidNamespaceSerializer.INSTANCE, this);
     element = new StreamRecord<>(null);
+    gathered = new ArrayList<>();
     kernel = new RareKernel(interpreter, module, spec);
     stats = new RareStats(getMetricGroup(), kernel.describe());
   }
@@ -91,7 +107,35 @@ public final class RareOperator extends AbstractEmbeddedPythonFunctionOperator<b
 
   @Override
   public void processElement(StreamRecord<byte[]> element) throws Exception {
-    byte[] block = element.getValue();
+    gathered.add(element.getValue()); // its own array, also where elements are used again
+    gather();
+  }
+
+  /** Works off what is gathered now or soon. */
+  private void gather() throws Exception {
+    if (gatherMs <= 0 || gathered.size() >= MOST) {
+      flush();
+    } else if (!waiting) {
+      waiting = true;
+      getProcessingTimeService().registerTimer(getProcessingTimeService().getCurrentProcessingTime() + gatherMs, now -> {
+        waiting = false;
+        flush();
+      });
+    }
+  }
+
+  private void flush() throws Exception {
+    for (Object each : gathered) {
+      if (each instanceof Watermark) {
+        advance((Watermark) each);
+      } else {
+        run((byte[]) each);
+      }
+    }
+    gathered.clear();
+  }
+
+  private void run(byte[] block) throws Exception {
     for (int at = 0, next; at < block.length; at = next) {
       next = PackedOut.next(block, at);
       run(FrameKey.of(block, at), Arrays.copyOfRange(block, at, next));
@@ -172,6 +216,29 @@ public final class RareOperator extends AbstractEmbeddedPythonFunctionOperator<b
 
   @Override
   public void processWatermark(Watermark mark) throws Exception {
+    int last = gathered.size() - 1;
+    if (last >= 0 && gathered.get(last) instanceof Watermark && mark.getTimestamp() != Long.MAX_VALUE) {
+      gathered.set(last, mark); // but the largest fires nothing, and those before it do
+    } else {
+      gathered.add(mark);
+    }
+    gather();
+  }
+
+  @Override
+  public void processWatermarkStatus(WatermarkStatus status) throws Exception {
+    flush();
+    super.processWatermarkStatus(status);
+  }
+
+  /** Called by the base before a barrier, at the end and on its own timer. */
+  @Override
+  protected void invokeFinishBundle() throws Exception {
+    flush();
+    lastFinishBundleTime = getProcessingTimeService().getCurrentProcessingTime();
+  }
+
+  private void advance(Watermark mark) throws Exception {
     if (mark.getTimestamp() != Long.MAX_VALUE) {
       getTimeServiceManager().orElseThrow().advanceWatermark(mark);
     }

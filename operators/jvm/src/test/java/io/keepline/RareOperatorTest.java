@@ -14,6 +14,7 @@ import org.apache.flink.runtime.checkpoint.OperatorSubtaskState;
 import org.apache.flink.runtime.execution.SuppressRestartsException;
 import org.apache.flink.streaming.api.watermark.Watermark;
 import org.apache.flink.streaming.runtime.streamrecord.StreamRecord;
+import org.apache.flink.streaming.runtime.watermarkstatus.WatermarkStatus;
 import org.apache.flink.streaming.util.AbstractStreamOperatorTestHarness;
 import org.apache.flink.streaming.util.KeyedOneInputStreamOperatorTestHarness;
 import org.junit.jupiter.api.Test;
@@ -24,9 +25,9 @@ class RareOperatorTest {
 
   /** What it put out: frames as "channel key value", one element a line; watermarks as numbers. */
   private static final class Harness extends KeyedOneInputStreamOperatorTestHarness<String, byte[], byte[]> {
-    Harness(String spec, OperatorSubtaskState state, int parallelism, int subtask) throws Exception {
-      super(new RareOperator(Kernels.python(), "rare_counting", spec.getBytes(StandardCharsets.UTF_8)), new FrameKey(), Types.STRING, GROUPS,
-          parallelism, subtask);
+    Harness(String spec, long gatherMs, OperatorSubtaskState state, int parallelism, int subtask) throws Exception {
+      super(new RareOperator(Kernels.python(), "rare_counting", spec.getBytes(StandardCharsets.UTF_8), gatherMs), new FrameKey(), Types.STRING,
+          GROUPS, parallelism, subtask);
       setup();
       if (state != null) {
         initializeState(state);
@@ -34,8 +35,16 @@ class RareOperatorTest {
       open();
     }
 
+    Harness(String spec, OperatorSubtaskState state, int parallelism, int subtask) throws Exception {
+      this(spec, 0, state, parallelism, subtask);
+    }
+
     Harness(String spec) throws Exception {
       this(spec, null, 1, 0);
+    }
+
+    static Harness gathering(long gatherMs) throws Exception {
+      return new Harness("{}", gatherMs, null, 1, 0);
     }
 
     void send(String key, String command) throws Exception {
@@ -49,7 +58,7 @@ class RareOperatorTest {
     List<Object> drain() {
       List<Object> all = new ArrayList<>();
       for (Object o : getOutput()) {
-        all.add(o instanceof Watermark ? ((Watermark) o).getTimestamp() : told((byte[]) ((StreamRecord<?>) o).getValue()));
+        all.add(o instanceof WatermarkStatus ? o : o instanceof Watermark ? ((Watermark) o).getTimestamp() : told((byte[]) ((StreamRecord<?>) o).getValue()));
       }
       getOutput().clear();
       return all;
@@ -112,6 +121,66 @@ class RareOperatorTest {
     try (Harness h = new Harness("{}")) {
       h.processElement(new StreamRecord<>(Kernels.joined(frame("a", "count"), frame("b", "many"), frame("a", "count"))));
       assertEquals(List.of("1 a 1", "1 b 1\n1 b 1\n7 b 7", "1 a 2"), h.drain());
+    }
+  }
+
+  @Test
+  void whatIsGatheredIsWorkedOffInItsOrder() throws Exception {
+    try (Harness h = Harness.gathering(100)) {
+      h.setProcessingTime(1000);
+      h.send("a", "wake:7");
+      h.watermark(5);
+      h.watermark(6); // takes the place of the one before, for nothing came between
+      h.send("a", "count");
+      h.watermark(8);
+      h.setProcessingTime(1099);
+      assertEquals(List.of(), h.drain(), "it waits for more");
+      h.setProcessingTime(1100);
+      assertEquals(List.of("1 a 1", 6L, "1 a 2", "2 a 2 7", 8L), h.drain());
+      h.setProcessingTime(1500);
+      h.send("b", "count");
+      h.setProcessingTime(1599);
+      assertEquals(List.of(), h.drain(), "each gathering has its own time");
+      h.setProcessingTime(1600);
+      assertEquals(List.of("1 b 1"), h.drain());
+    }
+  }
+
+  @Test
+  void whatIsGatheredPrecedesABarrier() throws Exception {
+    OperatorSubtaskState state;
+    try (Harness h = Harness.gathering(100)) {
+      h.send("a", "wake:100");
+      h.watermark(5);
+      state = h.checkpoint();
+      assertEquals(List.of("1 a 1", 5L), h.drain());
+    }
+    try (Harness h = new Harness("{}", state, 1, 0)) {
+      h.send("a", "count");
+      assertEquals(List.of("1 a 2"), h.drain());
+      assertEquals(1, h.timers());
+    }
+  }
+
+  @Test
+  void whatIsGatheredDoesNotWaitForTheEndNorBehindSilenceNorGrow() throws Exception {
+    try (Harness h = Harness.gathering(100)) {
+      for (int i = 1; i < 256; i++) {
+        h.send("a", "quiet");
+      }
+      assertEquals(0, h.numKeyedStateEntries());
+      h.send("a", "count");
+      assertEquals(List.of("1 a 256"), h.drain());
+      h.send("a", "count");
+      h.processWatermarkStatus(WatermarkStatus.IDLE);
+      assertEquals(List.of("1 a 257", WatermarkStatus.IDLE), h.drain());
+      h.processWatermarkStatus(WatermarkStatus.ACTIVE);
+      h.send("a", "wake:100");
+      h.watermark(100);
+      h.watermark(Long.MAX_VALUE);
+      assertEquals(List.of(WatermarkStatus.ACTIVE), h.drain());
+      h.getOperator().finish();
+      assertEquals(List.of("1 a 258", "2 a 258 100", 100L, Long.MAX_VALUE), h.drain());
     }
   }
 
