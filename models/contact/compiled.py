@@ -68,8 +68,8 @@ class Compiled:
             {"SupportContact"} if policy.escalation else set()
         )
         """Types of events that may change what is remembered of a customer beyond the numbers."""
-        self.sleeps = not self.moves and len(self.levels) <= 64
-        """Whether signals may be passed over at all: a rise or a fall needs every one of them."""
+        self.sleeps = len(self.levels) <= 64
+        """Whether signals may be passed over at all: a state has room for so many levels."""
         self._masks: dict[int, tuple[Trigger, ...]] = {}
 
     def active(self, mask: int) -> tuple[Trigger, ...]:

@@ -22,8 +22,8 @@ from keepline.models.contact.proposals import OUTRANKED
 from keepline.models.contact.records import Moment, Output
 from keepline.models.contact.rest import AWAKE, informs, resting
 from keepline.models.contact.rules import Policy, Trigger
-from keepline.models.contact.signal import Signal, number
-from keepline.models.contact.state import Contact, Point, Rest
+from keepline.models.contact.signal import Signal
+from keepline.models.contact.state import Contact, Rest
 
 
 class Step(NamedTuple):
@@ -101,10 +101,7 @@ def _heard(contact: Contact, moment: Moment, signal: Signal) -> Contact:
         contact = contact._replace(clock=now, active=active, ended=signal.ended)
     else:
         contact = contact._replace(clock=now)
-    for (source, falls), kept_ms in moment.rules.trail_ms.items():
-        value = number(signal, source)
-        if value is not None:
-            contact = contact._replace(trails=trails.longer(contact.trails, source, falls, Point(now, value), now - kept_ms))
+    contact = contact._replace(trails=trails.heard(contact.trails, signal, moment.rules, now))
     if contact.ended:
         contact = outcomes.left(contact, now)
         for held in contact.held:
@@ -137,10 +134,7 @@ def _fired(contact: Contact, moment: Moment, signal: Signal) -> list[Trigger]:
     fired = list(rules.active(signal.active)) if informs(signal) else []
     if rules.happens and signal.event_type:
         fired += rules.happened(signal)
-    for trigger, move in rules.moves:
-        value = number(signal, move.source)
-        if value is not None and trails.moved(contact.trails, move, value, moment.now):
-            fired.append(trigger)
+    fired += [trigger for trigger, move in rules.moves if trails.has_moved(contact.trails, move, signal, moment.now)]
     return sorted(fired, key=lambda trigger: rules.rank[trigger.name]) if len(fired) > 1 else fired
 
 

@@ -2,12 +2,13 @@
 
 After a step it is known what the same levels would lead to: nothing at all, or a suppression that has been written. It stays so until a
 time (a cool-down ends, a timer fires) or until something happens beyond the numbers (a consent, an event that a trigger waits for, …). What
-the numbers can change is which offer suits; so that alone is looked at. Passing a signal over moves the clock and changes no output ever.
+the numbers can change is which offer suits, and whether one has risen or fallen; so that alone is looked at. Passing a signal over moves
+the clock, lengthens the trails and changes no output ever.
 """
 
 from __future__ import annotations
 
-from keepline.models.contact.compiled import CONTROL_TYPES, compiled
+from keepline.models.contact.compiled import CONTROL_TYPES, Compiled, compiled
 from keepline.models.contact.consent import Permitted, permitted
 from keepline.models.contact.decide import ALREADY_HELD, COOLDOWN, ENDED, REFUSALS, choose, cooldown_until
 from keepline.models.contact.ends import NEVER
@@ -15,7 +16,8 @@ from keepline.models.contact.records import Moment
 from keepline.models.contact.rules import Policy, Trigger
 from keepline.models.contact.signal import Signal
 from keepline.models.contact.state import TOLD_MS, Contact, Rest
-from keepline.models.contact.stored import ENDED_FLAG, HEAD, VERSION, with_clock
+from keepline.models.contact.stored import ENDED_FLAG, HEAD, VERSION, trails_of, with_clock, with_trails
+from keepline.models.contact.trails import has_moved, heard
 
 AWAKE = Rest()
 _LASTING = frozenset({ALREADY_HELD, ENDED, *REFUSALS[1:]})
@@ -46,11 +48,11 @@ def resting(contact: Contact, moment: Moment, signal: Signal, fired: list[Trigge
 
 
 def asleep(state: bytes, signal: Signal, policy: Policy) -> bytes | None:
-    """The state after a signal that changes nothing but the clock; None for one that has to be handled. The wake stays as it is."""
+    """The state after a signal that changes nothing but clock and trails; None for one that has to be handled. The wake stays as it is."""
     rules = compiled(policy)
     if signal.event_type in rules.matters or state[0] != VERSION:
         return None
-    _, flags, offer, print_, until, mask, refusal, marketing, profiling, clock, _ = HEAD.unpack_from(state)
+    _, flags, offer, print_, until, mask, refusal, marketing, profiling, _, clock, _ = HEAD.unpack_from(state)
     now = max(clock, signal.time)
     if now >= until or mask != signal.active or print_ != rules.print:
         return None
@@ -59,4 +61,14 @@ def asleep(state: bytes, signal: Signal, policy: Policy) -> bytes | None:
     fired = rules.active(mask)
     if fired and choose(rules, fired[0], signal, Permitted(marketing, profiling)) != (offer, REFUSALS[refusal]):
         return None
-    return state if now == clock else with_clock(state, now)
+    after = _followed(state, signal, rules, now) if rules.moves else state
+    return after if after is None or now == clock else with_clock(after, now)
+
+
+def _followed(state: bytes, signal: Signal, rules: Compiled, now: int) -> bytes | None:
+    """The state with the signal's numbers in its trails; None if one of them has risen or fallen."""
+    kept, end = trails_of(state)
+    found = heard(kept, signal, rules, now)
+    if any(has_moved(found, move, signal, now) for _, move in rules.moves):
+        return None
+    return state if found is kept else with_trails(state, found, end)

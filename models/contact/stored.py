@@ -1,10 +1,13 @@
-"""A contact as bytes, for a job's state: a version, a head of fixed size, then Avro by `state-N.avsc`, N being the version.
+"""A contact as bytes, for a job's state: a version, a head of fixed size, the trails, then Avro by `state-N.avsc`, N being the version.
 
      0 u8 version   1 u8 flags (1 the contract is over)   2 i16 offer   4 u32 policy   8 i64 rest until   16 u64 levels
-    24 u8 refusal   25 u8 marketing   26 u8 profiling     27 u8 0      28 i64 clock   36 i64 wake   44 Avro
+    24 u8 refusal   25 u8 marketing   26 u8 profiling     27 u8 trails  28 i64 clock   36 i64 wake
+    44 each trail: u8 1 for falls, u8 0, u16 length of the source, u16 points, the source, and of each point i64 time and f64 value
+    then Avro
 
-The head is what `rest.asleep` reads without decoding the rest. A state of an older version is read by its own schema, and what it did not
-know is added (`_MIGRATED`): version 1 knew the score churn alone. A released file is never changed, and no build reads a newer version.
+Head and trails are what `rest.asleep` reads, and writes, without decoding the rest. A state of an older version is read by its own
+schema, and what it did not know is added (`_MIGRATED`): version 1 knew the score churn alone, and before version 3 trails were Avro too.
+A released file is never changed, and no build reads a newer version.
 """
 
 from __future__ import annotations
@@ -24,10 +27,13 @@ from keepline.models.contact.signal import Reason
 from keepline.models.contact.state import Contact, Contacted, Cooldown, Joined, Point, Proposal, Rest, Row, Snapshot, Told, Trail
 from keepline.schemas.errors import KeeplineError
 
-VERSION = 2
-HEAD = struct.Struct("<BBhIqQBBBxqq")
-CLOCK_AT = 28
+VERSION = 3
+HEAD = struct.Struct("<BBhIqQBBBBqq")
+TRAILS_AT, CLOCK_AT = 27, 28
 ENDED_FLAG = 1
+_TRAIL = struct.Struct("<BxHH")
+WITH_TRAILS = 3
+"""The first version that has the trails behind its head."""
 _CLOCK = struct.Struct("<q")
 
 
@@ -45,6 +51,30 @@ def with_clock(state: bytes, clock: int) -> bytes:
     return state[:CLOCK_AT] + _CLOCK.pack(clock) + state[CLOCK_AT + _CLOCK.size :]
 
 
+def trails_of(state: bytes) -> tuple[tuple[Trail, ...], int]:
+    """The trails of a state of the newest version, and where its Avro begins."""
+    at, found = HEAD.size, []
+    for _ in range(state[TRAILS_AT]):
+        falls, length, count = _TRAIL.unpack_from(state, at)
+        at += _TRAIL.size
+        source = state[at : at + length].decode()
+        numbers = struct.unpack_from("<" + "qd" * count, state, at + length)
+        at += length + 16 * count
+        found.append(Trail(source, bool(falls), tuple(map(Point, numbers[::2], numbers[1::2]))))
+    return tuple(found), at
+
+
+def with_trails(state: bytes, trails: tuple[Trail, ...], end: int) -> bytes:
+    """The same state with other trails; `end` is where its Avro begins."""
+    return b"".join((state[:TRAILS_AT], bytes((len(trails),)), state[CLOCK_AT : HEAD.size], *map(_packed_trail, trails), state[end:]))
+
+
+def _packed_trail(trail: Trail) -> bytes:
+    source, count = trail.source.encode(), len(trail.points)
+    numbers = [number for point in trail.points for number in (point.at, point.value)]
+    return _TRAIL.pack(trail.falls, len(source), count) + source + struct.pack("<" + "qd" * count, *numbers)
+
+
 def pack(contact: Contact) -> bytes:
     """A contact as bytes of the newest version."""
     rest = contact.rest
@@ -52,9 +82,10 @@ def pack(contact: Contact) -> bytes:
     stream.write(
         HEAD.pack(
             VERSION, ENDED_FLAG if contact.ended else 0, rest.offer, rest.print, rest.until, rest.mask, rest.refusal, rest.marketing,
-            rest.profiling, contact.clock, contact.wake,
+            rest.profiling, len(contact.trails), contact.clock, contact.wake,
         )
     )  # fmt: skip
+    stream.writelines(map(_packed_trail, contact.trails))
     fastavro.schemaless_writer(stream, _schema(VERSION), _plain(contact))
     return stream.getvalue()
 
@@ -72,10 +103,6 @@ def _plain(contact: Contact) -> dict[str, Any]:
         "contacts": [{"at": c.at, "channel": c.channel, "intervention_id": c.intervention_id} for c in contact.contacts],
         "cooldowns": [{"kind": c.kind, "until": c.until} for c in contact.cooldowns],
         "told": [{"trigger": t.trigger, "kind": t.kind, "reason": t.reason, "at": t.at} for t in contact.told],
-        "trails": [
-            {"source": each.source, "falls": each.falls, "points": [{"at": point.at, "value": point.value} for point in each.points]}
-            for each in contact.trails
-        ],
         "held": [_plain_proposal(held) for held in contact.held],
         "rows": [_plain_row(row) for row in contact.rows],
     }
@@ -160,8 +187,9 @@ def unpack(state: bytes) -> Contact:
         )
         raise ContactStateError(message)
     try:
-        _, flags, offer, print_, until, mask, refusal, marketing, profiling, clock, wake = HEAD.unpack_from(state)
-        plain: Any = fastavro.schemaless_reader(io.BytesIO(state[HEAD.size :]), _schema(version), None)
+        _, flags, offer, print_, until, mask, refusal, marketing, profiling, _, clock, wake = HEAD.unpack_from(state)
+        trails, at = trails_of(state) if version >= WITH_TRAILS else ((), HEAD.size)
+        plain: Any = fastavro.schemaless_reader(io.BytesIO(state[at:]), _schema(version), None)
         for older in range(version, VERSION):
             _MIGRATED[older](plain)
     except Exception as error:  # fastavro raises whatever its reading of damaged bytes ends in
@@ -182,7 +210,7 @@ def unpack(state: bytes) -> Contact:
         contacts=tuple(Contacted(**each) for each in plain["contacts"]),
         cooldowns=tuple(Cooldown(**each) for each in plain["cooldowns"]),
         told=tuple(Told(**each) for each in plain["told"]),
-        trails=tuple(Trail(each["source"], each["falls"], tuple(Point(**point) for point in each["points"])) for each in plain["trails"]),
+        trails=plain.get("trails", trails),
         held=tuple(Proposal(**(each | {"snapshot": _snapshot(each["snapshot"])})) for each in plain["held"]),
         rows=tuple(_row(each) for each in plain["rows"]),
         rest=Rest(until, mask, offer, refusal, marketing, profiling, print_),
@@ -199,7 +227,13 @@ def _from_1(plain: dict[str, Any]) -> None:
         each["snapshot"] = seen | {"score": "churn", "score_names": names, "score_values": numbers}
 
 
-_MIGRATED: dict[int, Callable[[dict[str, Any]], None]] = {1: _from_1}
+def _from_2(plain: dict[str, Any]) -> None:
+    """To version 3: the trails are no Avro any more."""
+    trails = plain["trails"]
+    plain["trails"] = tuple(Trail(each["source"], each["falls"], tuple(Point(**point) for point in each["points"])) for each in trails)
+
+
+_MIGRATED: dict[int, Callable[[dict[str, Any]], None]] = {1: _from_1, 2: _from_2}
 """By version: what makes the next version's plain state of it, in place."""
 
 

@@ -6,7 +6,9 @@ them: whenever older ones leave the window, the lowest that is left is among the
 
 from __future__ import annotations
 
+from keepline.models.contact.compiled import Compiled
 from keepline.models.contact.rules import Fall, Rise
+from keepline.models.contact.signal import Signal, number
 from keepline.models.contact.state import MOST_POINTS, Point, Trail
 
 
@@ -17,6 +19,21 @@ def longer(trails: tuple[Trail, ...], source: str, falls: bool, new: Point, sinc
     )
     trail = Trail(source, falls, (*kept[: MOST_POINTS - 1], new))
     return (*(each for each in trails if each.source != source or each.falls != falls), trail)
+
+
+def heard(trails: tuple[Trail, ...], signal: Signal, rules: Compiled, now: int) -> tuple[Trail, ...]:
+    """The trails with what the signal says at `now` (epoch ms) of the sources that the policy's rises and falls look at."""
+    for (source, falls), kept_ms in rules.trail_ms.items():
+        value = number(signal, source)
+        if value is not None:
+            trails = longer(trails, source, falls, Point(now, value), now - kept_ms)
+    return trails
+
+
+def has_moved(trails: tuple[Trail, ...], move: Rise | Fall, signal: Signal, now: int) -> bool:
+    """Whether the signal, one at `now` (epoch ms), says of the move's source a number that has risen or fallen."""
+    value = number(signal, move.source)
+    return value is not None and moved(trails, move, value, now)
 
 
 def points(trails: tuple[Trail, ...], source: str, falls: bool) -> tuple[Point, ...]:

@@ -17,6 +17,7 @@ from tests.models.contact.lives import DAY, HOUR, NOON, POLICY, SMS, Life, calm,
 
 HEAVY = replace(SMS, kind="extra_data", conditions=(Condition("feature:data_mb_30d", 1000.0),))
 TWO = replace(POLICY, offers=(HEAVY, SMS))
+RISING = replace(TWO, triggers=(*TWO.triggers, Trigger("rising", Rise("score:churn", 0.2, DAY))))
 SHORT = replace(POLICY, offers=(replace(SMS, cooldown_ms=DAY),))
 
 
@@ -91,8 +92,9 @@ def test_the_same_clock_is_the_same_state() -> None:
         ((signal(NOON), signal(NOON + 1)), signal(NOON + HOUR), replace(TWO, quiet=(QuietHours(0, 13 * 60),)), False),
         # Room in the caps comes and goes with the hour of the day.
         ((signal(NOON),), signal(NOON + 1), replace(TWO, caps=(Cap(0, DAY),)), False),
-        # A rise needs every score.
-        ((consent(NOON),), calm(NOON + 1), replace(TWO, triggers=(*TWO.triggers, Trigger("rising", Rise("score:churn", 0.2, DAY)))), False),
+        # A score that has risen is one to decide on, one that has not is remembered.
+        ((consent(NOON), calm(NOON + 1)), calm(NOON + 2, value=0.39), RISING, True),
+        ((consent(NOON), calm(NOON + 1)), calm(NOON + 2, value=0.41), RISING, False),
         # Complaints matter where they may be waited for.
         ((consent(NOON),), record("SupportContact", NOON + 1, topic="QUESTION"), replace(TWO, triggers=TWO.triggers[:2]), True),
         (
@@ -107,6 +109,18 @@ def test_other_customers(signals: tuple[Signal, ...], sent: Signal, policy: Poli
     assert (asleep(state(*signals, policy=policy), sent, policy) is not None) == passed
 
 
+def test_what_is_passed_over_is_remembered_for_rises() -> None:
+    before, passed = state(consent(NOON), calm(NOON + 1, value=0.3), policy=RISING), calm(NOON + HOUR, value=0.05)
+    after = asleep(before, passed, RISING)
+    assert after is not None
+    step = on_signal(unpack(before), passed, RISING)
+    assert step.contact is not None
+    assert unpack(after).trails == step.contact.trails != unpack(before).trails
+    assert unpack(after) == unpack(before)._replace(clock=NOON + HOUR, trails=step.contact.trails)
+    assert asleep(after, calm(NOON + 2 * HOUR, value=0.26), RISING) is None
+    assert asleep(before, calm(NOON + 2 * HOUR, value=0.26), RISING) is not None
+
+
 @pytest.mark.parametrize("change", [{"version": 4}, {"caps": (Cap(1, DAY),)}, {"offers": (SMS,)}])
 def test_another_policy_looks_anew(change: dict[str, Any]) -> None:
     before = state(*COOLING)
@@ -116,7 +130,7 @@ def test_another_policy_looks_anew(change: dict[str, Any]) -> None:
 
 def test_a_state_of_another_version_is_not_guessed_at() -> None:
     assert asleep(state(*COOLING), signal(NOON + 5), TWO) is not None
-    for version in (b"\x01", b"\x03"):
+    for version in (b"\x02", b"\x04"):
         assert asleep(version + state(*COOLING)[1:], signal(NOON + 5), TWO) is None
 
 

@@ -83,18 +83,18 @@ def test_the_head_is_where_the_docstring_says() -> None:
     )
     state = pack(contact)
     assert HEAD.size == 44
-    assert (state[0], state[1]) == (2, 1)
+    assert (state[0], state[1]) == (3, 1)
     assert state[2:4] == b"\xff\xff"
     assert state[4:8] == b"\xff" * 4
     assert int.from_bytes(state[8:16], "little") == 7
     assert state[16:24] == b"\xff" * 8
-    assert tuple(state[24:28]) == (3, 9, 6, 0)
+    assert tuple(state[24:28]) == (3, 9, 6, 1)
     assert int.from_bytes(state[28:36], "little") == contact.clock == NOON + 2
     assert int.from_bytes(state[36:44], "little") == contact.wake > 0
     assert unpack(with_clock(state, NOON + 99)) == contact._replace(clock=NOON + 99)
 
 
-@pytest.mark.parametrize(("version", "made"), [(1, full), (2, of_scores)])
+@pytest.mark.parametrize(("version", "made"), [(1, full), (2, of_scores), (3, of_scores)])
 def test_bytes_of_every_build_of_a_version_are_read(version: int, made: Callable[[], Contact]) -> None:
     """Made when the version was. A change that does not read them needs a version of its own."""
     state = (Path(__file__).parent / f"state-{version}.bin").read_bytes()
@@ -111,8 +111,8 @@ def test_a_state_of_version_1_is_one_of_churn_alone() -> None:
     assert len(snapshots) >= 3
     assert {(each.score, tuple(each.scores)) for each in snapshots} == {("churn", ("churn",))}
     assert all(each.scores["churn"] == each.value for each in snapshots)
-    assert asleep(state, signal(NOON + 5, active=2, value=0.5), FULL) is None, "it is read in full once, and written as version 2"
-    assert pack(found)[0] == 2
+    assert asleep(state, signal(NOON + 5, active=2, value=0.5), FULL) is None, "it is read in full once, and written as the newest version"
+    assert pack(found)[0] == 3
     landed = advance(found, NOON + 15 * DAY, FULL).contact
     assert landed is not None
     assert unpack(pack(landed)) == landed
@@ -128,10 +128,10 @@ def test_a_state_of_version_1_goes_on_as_it_would_have(later: int) -> None:
     assert steps[0].outputs
 
 
-@pytest.mark.parametrize("state", [b"", b"\0", b"\x03" + bytes(60), b"\xff" * 60])
+@pytest.mark.parametrize("state", [b"", b"\0", b"\x04" + bytes(60), b"\xff" * 60])
 def test_another_version_is_refused_with_what_to_do(state: bytes) -> None:
     """So is a state that a newer build wrote: there is no way back but the build that wrote it."""
-    words = r"is of version \d+ \(\d+ bytes\): this build reads versions 1 to 2; run the build that wrote it, or a newer one"
+    words = r"is of version \d+ \(\d+ bytes\): this build reads versions 1 to 3; run the build that wrote it, or a newer one"
     with pytest.raises(ContactStateError, match=words):
         unpack(state)
 
@@ -143,17 +143,17 @@ def test_damaged_bytes_are_refused(cut: int) -> None:
 
 
 def test_a_newer_schema_changes_nothing_of_how_an_older_state_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What adding a field will be: state-3.avsc, VERSION = 3, and what makes version 3 of version 2."""
-    newer = json.loads(Path(stored.__file__).with_name("state-2.avsc").read_bytes())
+    """What adding a field will be: state-4.avsc, VERSION = 4, and what makes version 4 of version 3."""
+    newer = json.loads(Path(stored.__file__).with_name("state-3.avsc").read_bytes())
     newer["fields"].insert(3, {"name": "mood", "type": "string"})
-    parsed = {1: stored._schema(1), 2: stored._schema(2), 3: fastavro.parse_schema(newer)}
+    parsed = {version: stored._schema(version) for version in (1, 2, 3)} | {4: fastavro.parse_schema(newer)}
     moods: list[dict[str, Any]] = []
     old = (Path(__file__).parent / "state-1.bin").read_bytes(), pack(of_scores())
-    monkeypatch.setattr(stored, "VERSION", 3)
+    monkeypatch.setattr(stored, "VERSION", 4)
     monkeypatch.setattr(stored, "_schema", parsed.__getitem__)
-    monkeypatch.setitem(stored._MIGRATED, 2, moods.append)
+    monkeypatch.setitem(stored._MIGRATED, 3, moods.append)
     assert [unpack(state) for state in old] == [full(), of_scores()]
-    assert [("trails" in each, "low" in each) for each in moods] == [(True, False)] * 2, (
+    assert [("trails" in each, "low" in each) for each in moods] == [(True, False), (False, False)], (
         "each step begins with the plain state of its version"
     )
 
