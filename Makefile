@@ -55,7 +55,7 @@ java:
 	@echo "── Java tests" && $(MVN) -f operators/jvm/pom.xml test
 
 python:
-	@echo "── Python tests" && $(BIN)/pytest -q
+	@echo "── Python tests" && $(BIN)/pytest -q -n 2 --dist loadfile
 
 bench: setup ## events per second and latency, printed
 	@$(BIN)/python -m tests.benchmarks
