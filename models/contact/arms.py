@@ -15,11 +15,8 @@ def identifier(*parts: object) -> str:
     >>> identifier("c1", "sms_discount", "e9", 1) == identifier("c1", "sms_discount", "e9", 1)
     True
     """
-    digest = blake2b(digest_size=16)
-    for part in parts:
-        raw = str(part).encode("utf-8", "surrogatepass")
-        digest.update(len(raw).to_bytes(4, "little") + raw)
-    return digest.hexdigest()
+    said = [str(part).encode("utf-8", "surrogatepass") for part in parts]
+    return blake2b(b"".join([len(raw).to_bytes(4, "little") + raw for raw in said]), digest_size=16).hexdigest()
 
 
 def number(*parts: object) -> int:

@@ -19,6 +19,7 @@ from keepline.models.contact.proposals import deliver, hold
 from keepline.models.contact.records import CHURNED, LABELLED, LANDED, LATE, RETAINED, Moment
 from keepline.models.contact.rules import Escalation
 from keepline.models.contact.signal import Signal
+from keepline.models.contact.snapshot import named_only
 from keepline.models.contact.state import MOST_OUTCOMES, Contact, Joined, Proposal, Row
 
 FAILED, DECLINED, COMPLAINED = "FAILED", "DECLINED", "COMPLAINED"
@@ -30,7 +31,7 @@ def land(contact: Contact, moment: Moment, row: Row) -> Contact:
     """Closes a row: it is written, and only what names it stays, for outcomes that come late."""
     written = records.labelled(contact, moment, row, LANDED, row.outcomes, _label(row))
     moment.put(LABELLED, written, contact.customer_id)
-    return _with(contact, row, replace(row, landed=True, snapshot=replace(row.snapshot, features={}, scores={})))
+    return _with(contact, row, replace(row, landed=True, snapshot=named_only(row.snapshot)))
 
 
 def join(contact: Contact, moment: Moment, signal: Signal) -> Contact:

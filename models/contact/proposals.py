@@ -23,7 +23,8 @@ from keepline.models.contact.decide import CAP, ENDED, NO_MARKETING, NO_PROFILIN
 from keepline.models.contact.records import Moment
 from keepline.models.contact.rules import Level, Offer, Trigger
 from keepline.models.contact.signal import Signal, seen_by
-from keepline.models.contact.state import Contact, Contacted, Cooldown, Proposal, Row, Snapshot, Told
+from keepline.models.contact.snapshot import snapshot, unpack
+from keepline.models.contact.state import Contact, Contacted, Cooldown, Proposal, Row, Told
 
 REASON_GONE, EXPIRED, OUTRANKED = "REASON_GONE", "EXPIRED", "OUTRANKED"
 
@@ -63,7 +64,7 @@ def propose(contact: Contact, moment: Moment, trigger: Trigger, verdict: Emit | 
         made_at=moment.now,
         due=verdict.until if isinstance(verdict, Hold) else moment.now,
         escalation_of="",
-        snapshot=records.snapshot(seen_by(signal, trigger.score)),
+        snapshot=snapshot(seen_by(signal, trigger.score)),
     )
     return hold(contact, moment, proposal) if isinstance(verdict, Hold) else deliver(contact, moment, proposal)
 
@@ -192,7 +193,7 @@ def _decision(
         result,
         reason,
         trigger=proposal.trigger,
-        source=proposal.snapshot,
+        source=unpack(proposal.snapshot),
         kind=proposal.kind,
         arm=_arm(contact, moment, service=proposal.service),
         intervention_id=proposal.intervention_id,
@@ -218,7 +219,7 @@ def _row(
     moment: Moment,
     written: dict[str, Any],
     channel: str,
-    seen: Snapshot,
+    seen: bytes,
     *,
     programme: str,
     service: bool = False,

@@ -12,7 +12,8 @@ from keepline.models.contact.arms import TREATMENT, arm_of, identifier
 from keepline.models.contact.clock import local_time
 from keepline.models.contact.compiled import Compiled
 from keepline.models.contact.signal import Signal, values
-from keepline.models.contact.state import Contact, Joined, Proposal, Row, Snapshot
+from keepline.models.contact.snapshot import Snapshot, unpack
+from keepline.models.contact.state import Contact, Joined, Proposal, Row
 
 INTERVENTION, DECISION, LABELLED, RECEIPT, CLAIM = "intervention", "decision", "labelled", "receipt", "claim"
 RECORD_NAMES = {INTERVENTION: "Intervention", DECISION: "Decision", LABELLED: "LabelledOutcome", RECEIPT: "ErasureReceipt"}
@@ -46,21 +47,6 @@ class Moment:
     def put(self, kind: str, record: dict[str, Any], key: str) -> None:
         """Puts out one more record."""
         self.outputs.append(Output(kind, record, key, self.now))
-
-
-def snapshot(signal: Signal) -> Snapshot:
-    """The numbers of a signal, to be kept: its main score, the values of all scores, its features."""
-    return Snapshot(
-        signal.event_id,
-        signal.value or 0.0,
-        signal.band,
-        signal.reasons,
-        dict(signal.features),
-        signal.model_id,
-        signal.model_version,
-        signal.score,
-        values(signal),
-    )
 
 
 def decision(
@@ -122,7 +108,7 @@ def _made_from(contact: Contact, moment: Moment, source: Signal | Snapshot, deta
 
 def intervention(contact: Contact, moment: Moment, proposal: Proposal) -> dict[str, Any]:
     """The Intervention of a proposal that is emitted now."""
-    seen = proposal.snapshot
+    seen = unpack(proposal.snapshot)
     return {
         "intervention_id": proposal.intervention_id,
         "customer_id": contact.customer_id,
@@ -145,7 +131,7 @@ def intervention(contact: Contact, moment: Moment, proposal: Proposal) -> dict[s
 
 def labelled(contact: Contact, moment: Moment, row: Row, status: str, outcomes: tuple[Joined, ...], label: str) -> dict[str, Any]:
     """A LabelledOutcome of a row that is remembered."""
-    seen = row.snapshot
+    seen = unpack(row.snapshot)
     return {
         "customer_id": contact.customer_id,
         "decision_id": row.decision_id,
@@ -167,7 +153,7 @@ def labelled(contact: Contact, moment: Moment, row: Row, status: str, outcomes: 
         "value": seen.value,
         "model_id": seen.model_id,
         "model_version": seen.model_version,
-        "features": dict(seen.features),
+        "features": seen.features,
     }
 
 

@@ -14,14 +14,12 @@ that does is what was decided of a trigger, after `TOLD_MS`. A state in which no
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from keepline.models.contact.arms import TREATMENT
 from keepline.models.contact.consent import Consent
 from keepline.models.contact.rules import DAY_MS
-from keepline.models.contact.signal import Reason
 
 TOLD_MS = 400 * DAY_MS
 """How long a trigger's last decision is remembered, so that a suppression is not written again: as long as a silent customer's features."""
@@ -29,23 +27,6 @@ MOST_POINTS = 512
 """Numbers that are kept of a trail. A score would have to rise that often in a row within a rise's window to have more."""
 MOST_OUTCOMES = 64
 """Outcomes that are joined to one row; a row with so many has gone wrong at its source, and those that follow are left out."""
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """The numbers that a decision rested on, as its signal had them."""
-
-    event_id: str = ""
-    value: float = 0.0
-    band: int = 0
-    reasons: tuple[Reason, ...] = ()
-    features: Mapping[str, float] = field(default_factory=dict)
-    model_id: str = ""
-    model_version: int = 0
-    score: str = "churn"
-    """The score that `value`, `band`, `reasons` and the model are of."""
-    scores: Mapping[str, float] = field(default_factory=dict)
-    """All scores by name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +96,8 @@ class Proposal:
     due: int
     escalation_of: str
     """Of a ticket: the offer that it follows; else ""."""
-    snapshot: Snapshot
+    snapshot: bytes
+    """What `snapshot.unpack` reads; so too in a row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +122,7 @@ class Row:
     policy: str
     policy_version: int
     decided_at: int
-    snapshot: Snapshot
+    snapshot: bytes
     arm: str = TREATMENT
     service: bool = False
     escalation: bool = False

@@ -6,8 +6,8 @@
     then Avro
 
 Head and trails are what `rest.asleep` reads, and writes, without decoding the rest. A state of an older version is read by its own
-schema, and what it did not know is added (`_MIGRATED`): version 1 knew the score churn alone, and before version 3 trails were Avro too.
-A released file is never changed, and no build reads a newer version.
+schema, and what it did not know is added (`_MIGRATED`): version 1 knew the score churn alone, and before version 3 trails were Avro too,
+and snapshots no bytes of their own. A released file is never changed, and no build reads a newer version.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from __future__ import annotations
 import io
 import json
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -23,8 +23,8 @@ from typing import Any
 import fastavro
 
 from keepline.models.contact.consent import Consent
-from keepline.models.contact.signal import Reason
-from keepline.models.contact.state import Contact, Contacted, Cooldown, Joined, Point, Proposal, Rest, Row, Snapshot, Told, Trail
+from keepline.models.contact.snapshot import by_name, written
+from keepline.models.contact.state import Contact, Contacted, Cooldown, Joined, Point, Proposal, Rest, Row, Told, Trail
 from keepline.schemas.errors import KeeplineError
 
 VERSION = 3
@@ -108,32 +108,6 @@ def _plain(contact: Contact) -> dict[str, Any]:
     }
 
 
-def _packed(numbers: Mapping[str, float]) -> tuple[str, bytes]:
-    """Numbers by name as lines and little-endian doubles."""
-    return "\n".join(numbers), struct.pack(f"<{len(numbers)}d", *numbers.values())
-
-
-def _unpacked(names: str, numbers: bytes) -> dict[str, float]:
-    return dict(zip(names.split("\n") if numbers else (), struct.unpack(f"<{len(numbers) // 8}d", numbers), strict=True))
-
-
-def _plain_snapshot(seen: Snapshot) -> dict[str, Any]:
-    features, scores = _packed(seen.features), _packed(seen.scores)
-    return {
-        "event_id": seen.event_id,
-        "value": seen.value,
-        "band": seen.band,
-        "reasons": [{"feature": r.feature, "value": r.value, "contribution": r.contribution} for r in seen.reasons],
-        "feature_names": features[0],
-        "feature_values": features[1],
-        "model_id": seen.model_id,
-        "model_version": seen.model_version,
-        "score": seen.score,
-        "score_names": scores[0],
-        "score_values": scores[1],
-    }
-
-
 def _plain_proposal(held: Proposal) -> dict[str, Any]:
     return {
         "intervention_id": held.intervention_id,
@@ -149,7 +123,7 @@ def _plain_proposal(held: Proposal) -> dict[str, Any]:
         "made_at": held.made_at,
         "due": held.due,
         "escalation_of": held.escalation_of,
-        "snapshot": _plain_snapshot(held.snapshot),
+        "snapshot": held.snapshot,
     }
 
 
@@ -164,7 +138,7 @@ def _plain_row(row: Row) -> dict[str, Any]:
         "policy": row.policy,
         "policy_version": row.policy_version,
         "decided_at": row.decided_at,
-        "snapshot": _plain_snapshot(row.snapshot),
+        "snapshot": row.snapshot,
         "arm": row.arm,
         "service": row.service,
         "escalation": row.escalation,
@@ -211,7 +185,7 @@ def unpack(state: bytes) -> Contact:
         cooldowns=tuple(Cooldown(**each) for each in plain["cooldowns"]),
         told=tuple(Told(**each) for each in plain["told"]),
         trails=plain.get("trails", trails),
-        held=tuple(Proposal(**(each | {"snapshot": _snapshot(each["snapshot"])})) for each in plain["held"]),
+        held=tuple(Proposal(**each) for each in plain["held"]),
         rows=tuple(_row(each) for each in plain["rows"]),
         rest=Rest(until, mask, offer, refusal, marketing, profiling, print_),
     )
@@ -223,27 +197,21 @@ def _from_1(plain: dict[str, Any]) -> None:
     plain["trails"] = [{"source": "score:churn", "falls": False, "points": low}] if low else []
     for each in (*plain["held"], *plain["rows"]):
         seen = each["snapshot"]
-        names, numbers = _packed({} if each.get("landed") else {"churn": seen["value"]})
+        names, numbers = by_name({} if each.get("landed") else {"churn": seen["value"]})
         each["snapshot"] = seen | {"score": "churn", "score_names": names, "score_values": numbers}
 
 
 def _from_2(plain: dict[str, Any]) -> None:
-    """To version 3: the trails are no Avro any more."""
+    """To version 3: the trails are no Avro any more, and a snapshot is bytes of its own."""
     trails = plain["trails"]
     plain["trails"] = tuple(Trail(each["source"], each["falls"], tuple(Point(**point) for point in each["points"])) for each in trails)
+    for each in (*plain["held"], *plain["rows"]):
+        each["snapshot"] = written(each["snapshot"])
 
 
 _MIGRATED: dict[int, Callable[[dict[str, Any]], None]] = {1: _from_1, 2: _from_2}
 """By version: what makes the next version's plain state of it, in place."""
 
 
-def _snapshot(plain: dict[str, Any]) -> Snapshot:
-    plain["features"] = _unpacked(plain.pop("feature_names"), plain.pop("feature_values"))
-    plain["scores"] = _unpacked(plain.pop("score_names"), plain.pop("score_values"))
-    plain["reasons"] = tuple(Reason(**each) for each in plain["reasons"])
-    return Snapshot(**plain)
-
-
 def _row(plain: dict[str, Any]) -> Row:
-    outcomes = tuple(Joined(**each) for each in plain["outcomes"])
-    return Row(**(plain | {"snapshot": _snapshot(plain["snapshot"]), "outcomes": outcomes}))
+    return Row(**(plain | {"outcomes": tuple(Joined(**each) for each in plain["outcomes"])}))

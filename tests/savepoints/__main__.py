@@ -7,7 +7,8 @@ and every state version has one; tests/whole/test_committed_savepoint.py restore
     manifest.json          the model; clv.json that of lifetime value, of a job that scores both
     events.jsonl           the input, one partition, in order; the first `before` lines are in the savepoint
     facts.json             before: lines; topic, job: the input topic, for which a restored source asks, and the job's name;
-                           release, state_version; form: 0 for whole states, else PackedState.FORM; backend, format
+                           release, state_version; contacts: the version of contacts' states, from 3 on; form: 0 for whole states, else
+                           PackedState.FORM; backend, format
     savepoint/_metadata    all of it in one file: the state lies inside (the paths in it are names of what lies there, not of files)
     policy.yaml            the contact policy; none in folders of before there was one
     scores.jsonl, …        what the whole input led to when this was made
@@ -31,6 +32,7 @@ from keepline.features.sets import feature_set
 from keepline.jobs.stack.flink import FlinkCluster
 from keepline.jobs.stack.java import ROOT
 from keepline.jobs.stack.kafka import EmbeddedKafka
+from keepline.models.contact import stored
 from keepline.operators.spec import CHANNELS
 from tests.jobs.models_for_tests import clv_manifest, manifest
 from tests.savepoints.committed import CLV_MODEL, POLICY, settings_of
@@ -119,7 +121,7 @@ def main(folder: Path, release: str, backend: str, native: bool, both: bool) -> 
         assert sum(map(len, by_customer(map(json.loads, (folder / "scores.jsonl").open())).values())) > 300
     facts = {
         "before": before, "topic": topic, "job": name, "release": release, "state_version": feature_set("churn").state_version,
-        "form": form(), "backend": backend, "format": "NATIVE" if native else "CANONICAL",
+        "contacts": stored.VERSION, "form": form(), "backend": backend, "format": "NATIVE" if native else "CANONICAL",
     }  # fmt: skip
     (folder / "facts.json").write_text(json.dumps(facts) + "\n", encoding="utf-8")
 

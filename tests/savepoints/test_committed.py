@@ -17,6 +17,7 @@ from keepline.features.layout import MAGIC
 from keepline.features.layouts import FOLDER as LAYOUTS
 from keepline.features.sets import feature_set
 from keepline.jobs.stack.java import ROOT
+from keepline.models.contact import stored
 from keepline.operators.parts import TAIL
 from keepline.operators.spec import HOUR_MS
 from tests.savepoints.committed import CLV_MODEL, POLICY
@@ -56,6 +57,10 @@ def test_every_state_version_has_one() -> None:
     assert feature_set("churn").state_version in versions
     missing = versions - {facts(folder)["state_version"] for folder in SAVEPOINTS}
     assert not missing, f"no savepoint of state version {sorted(missing)}: {HOW}"
+
+
+def test_the_newest_contacts_have_one() -> None:
+    assert stored.VERSION in {facts(folder).get("contacts") for folder in SAVEPOINTS}, f"no savepoint of contacts' states: {HOW}"
 
 
 def test_the_states_of_lifetime_value_have_one() -> None:

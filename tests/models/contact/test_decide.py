@@ -13,7 +13,7 @@ from keepline.models.contact.consent import BIT, Permitted
 from keepline.models.contact.decide import Candidate, Emit, Hold, Suppress, Verdict, choose, decide
 from keepline.models.contact.rules import CHANNELS, Cap, Condition, Fall, Happens, Holdout, Level, Offer, Policy, QuietHours, Rise, Trigger
 from keepline.models.contact.signal import Reason, Signal
-from keepline.models.contact.state import Contact, Contacted, Cooldown, Proposal, Row, Snapshot
+from keepline.models.contact.state import Contact, Contacted, Cooldown, Proposal, Row
 from tests.models.contact.lives import AT_RISK, CALL_BACK, COMPLAINT, DAY, HOUR, NOON, OVERDUE, POLICY, SMS, at, clv, complaint, signal
 
 ALL = Permitted(15, 15)
@@ -38,11 +38,11 @@ def only(*channels: str) -> int:
 
 
 def held(kind: str = "sms_discount", due: int = NOON + HOUR, channel: str = "SMS", service: bool = False) -> Proposal:
-    return Proposal("h" + kind, kind, "", channel, "at_risk", "AT_RISK", service, "", DAY, DAY, NOON - HOUR, due, "", Snapshot())
+    return Proposal("h" + kind, kind, "", channel, "at_risk", "AT_RISK", service, "", DAY, DAY, NOON - HOUR, due, "", b"")
 
 
 def row(intervention_id: str) -> Row:
-    return Row("d", intervention_id, "sms_discount", "SMS", "at_risk", "", "retention", 3, NOON - DAY, Snapshot())
+    return Row("d", intervention_id, "sms_discount", "SMS", "at_risk", "", "retention", 3, NOON - DAY, b"")
 
 
 STAGES: list[tuple[dict[str, Any], str]] = [

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from keepline.models.contact import snapshot
 from keepline.models.contact.arms import identifier
 from keepline.models.contact.rules import Budget, Cap, Holdout, Offer
 from keepline.models.contact.signal import Signal
@@ -197,6 +198,6 @@ def test_a_row_is_written_once_and_then_only_its_name_is_kept() -> None:
     life = offered(record("Subscription", NOON + 5, time_zone="Asia/Tokyo"))
     assert brief(life.until(LAST + LANDING)) == [LANDED]
     assert life.contact is not None
-    assert [dict(row.snapshot.features) for row in life.contact.rows] == [{}]
+    assert [snapshot.unpack(row.snapshot).features for row in life.contact.rows] == [{}]
     life.send(calm(LAST + LANDING + 1))
     assert life.contact.rows == ()

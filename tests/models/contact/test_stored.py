@@ -11,7 +11,7 @@ from typing import Any
 import fastavro
 import pytest
 
-from keepline.models.contact import stored
+from keepline.models.contact import snapshot, stored
 from keepline.models.contact.course import advance, on_signal
 from keepline.models.contact.rest import asleep
 from keepline.models.contact.rules import Cap, Escalation, Fall, Level, Offer, QuietHours, Rise, Trigger
@@ -68,7 +68,7 @@ def test_a_contact_comes_back_as_it_was() -> None:
         ("score:churn", False, 2),
         ("score:clv_bgnbd", True, 2),
     ]
-    rested = wide.rows[0].snapshot
+    rested = snapshot.unpack(wide.rows[0].snapshot)
     assert (rested.score, rested.value, rested.scores) == ("p_alive", 0.25, {"churn": 0.9, "clv_bgnbd": 80.0, "p_alive": 0.25})
     assert unpack(pack(wide)) == wide
     assert unpack(pack(contact._replace(ended=True, active=("at_risk",)))) == contact._replace(ended=True, active=("at_risk",))
@@ -107,7 +107,7 @@ def test_a_state_of_version_1_is_one_of_churn_alone() -> None:
     found = unpack(state)
     assert {each.source for each in found.trails} == {"score:churn"}
     assert not any(each.falls for each in found.trails)
-    snapshots = [each.snapshot for each in (*found.held, *found.rows)]
+    snapshots = [snapshot.unpack(each.snapshot) for each in (*found.held, *found.rows)]
     assert len(snapshots) >= 3
     assert {(each.score, tuple(each.scores)) for each in snapshots} == {("churn", ("churn",))}
     assert all(each.scores["churn"] == each.value for each in snapshots)
@@ -116,7 +116,7 @@ def test_a_state_of_version_1_is_one_of_churn_alone() -> None:
     landed = advance(found, NOON + 15 * DAY, FULL).contact
     assert landed is not None
     assert unpack(pack(landed)) == landed
-    assert {tuple(row.snapshot.scores) for row in landed.rows} == {()}
+    assert {tuple(snapshot.unpack(row.snapshot).scores) for row in landed.rows} == {()}
 
 
 @pytest.mark.parametrize("later", [HOUR, 2 * DAY, 11 * DAY])
