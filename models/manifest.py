@@ -7,21 +7,18 @@ scaling is folded in. A logistic model's score is 1 / (1 + exp(-z)) (`Manifest`)
 (`RegressionManifest`). Boosted trees, alone or in an ensemble with a logistic model, have a z of their own (`ForestManifest`), a table of
 their own (`Model.forest()`) and the scorer models/trees/scorer.py.
 
-`sha256` is the hash of the canonical JSON (sorted keys, no spaces, UTF-8) without that field. It finds a changed or damaged file; it is
-no signature.
+The file is checked and written by models/manifest_file.py.
 """
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import ValidationError
 
 from keepline.models.errors import ModelError
 from keepline.models.manifest_fields import (
@@ -42,7 +39,7 @@ from keepline.models.manifest_fields import (
     TrainingData,
     texts_of,
 )
-from keepline.models.manifest_file import MANIFEST_FILE, checksum, read
+from keepline.models.manifest_file import MANIFEST_FILE, checksum, parsed, read, sound, written
 from keepline.models.trees import table
 from keepline.models.trees.forest import flaw
 
@@ -201,30 +198,11 @@ def load(path: str | Path, feature_set: FeatureSetLike | None = None) -> Model:
 
 def from_json(data: bytes, feature_set: FeatureSetLike | None = None, *, where: str = "manifest") -> Model:
     """Check the manifest in `data`; `where` names it in errors."""
-    try:
-        raw = json.loads(data)
-    except ValueError as error:
-        msg = f"{where} is not JSON ({error}). {RETRAIN}"
-        raise ModelError(msg) from None
-    return from_mapping(raw, feature_set, where=where)
+    return from_mapping(parsed(data, where, RETRAIN), feature_set, where=where)
 
 
-def from_mapping(raw: Any, feature_set: FeatureSetLike | None = None, *, where: str = "manifest") -> Model:
+def from_mapping(raw: Mapping[str, Any], feature_set: FeatureSetLike | None = None, *, where: str = "manifest") -> Model:
     """Check a manifest that is already parsed."""
-    if not isinstance(raw, Mapping):
-        msg = f"{where} is a JSON {type(raw).__name__}, expected an object. {RETRAIN}"
-        raise ModelError(msg)
-    for place, value in _numbers(raw, ""):
-        if not math.isfinite(value):
-            msg = f"{where}: {place} is {value}, expected a finite number. {RETRAIN}"
-            raise ModelError(msg)
-    expected = checksum(raw)
-    if raw.get("sha256") != expected:
-        msg = (
-            f"{where}: sha256 is {raw.get('sha256')!r}, but the content hashes to {expected!r}: "
-            f"it was changed or damaged after training. {RETRAIN}"
-        )
-        raise ModelError(msg)
     told = raw.get("feature_set")
     if feature_set is not None and isinstance(told, Mapping) and told.get("name") != feature_set.name:
         # Before the fields: a model of another kind has others.
@@ -233,15 +211,7 @@ def from_mapping(raw: Any, feature_set: FeatureSetLike | None = None, *, where: 
             f"expected {feature_set.name} version {feature_set.version}. Give the folder of a model of that set."
         )
         raise ModelError(msg)
-    try:
-        # From JSON text, since pydantic is strict about tuples in Python data.
-        kind = _kind(raw.get("family"))
-        manifest: AnyManifest = kind.model_validate_json(json.dumps(raw), strict=True)
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
-        msg = f"{where}: {place}: {first['msg']} (found {first['input']!r:.80}). {RETRAIN}"
-        raise ModelError(msg) from None
+    manifest = sound(_kind(raw.get("family")), raw, where, RETRAIN)
     _check_shape(manifest, where)
     if feature_set is not None:
         _check_feature_set(manifest, feature_set, where)
@@ -256,24 +226,7 @@ def _kind(family: Any) -> type[AnyManifest]:
 
 def dump(manifest: AnyManifest) -> bytes:
     """Return the manifest as the bytes of its file, `sha256` filled in."""
-    raw = manifest.model_dump(mode="json")
-    raw["sha256"] = checksum(raw)
-    # The arrays of a forest would be one number a line.
-    layout: dict[str, Any] = {"separators": (",", ":")} if isinstance(manifest, ForestManifest) else {"indent": 1}
-    return json.dumps(raw, **layout, ensure_ascii=False, allow_nan=False).encode() + b"\n"
-
-
-def _numbers(value: Any, place: str) -> Iterator[tuple[str, float]]:
-    """All floats below `value`, each with where it stands; list items by their `name` where they have one."""
-    if isinstance(value, float):
-        yield place, value
-    elif isinstance(value, Mapping):
-        for key, item in value.items():
-            yield from _numbers(item, f"{place}.{key}" if place else str(key))
-    elif isinstance(value, list):
-        for i, item in enumerate(value):
-            label = item.get("name", i) if isinstance(item, Mapping) else i
-            yield from _numbers(item, f"{place}[{label}]")
+    return written(manifest, dense=isinstance(manifest, ForestManifest))
 
 
 def _check_shape(manifest: AnyManifest, where: str) -> None:

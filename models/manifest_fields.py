@@ -7,25 +7,22 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from keepline.models.manifest_file import Fields
 from keepline.models.trees.forest import Forest
 
 DECILES = 9
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class FeatureSetRef(_Part):
+class FeatureSetRef(Fields):
     """A feature set by name and version."""
 
     name: str
     version: int
 
 
-class Term(_Part):
+class Term(Fields):
     """A numeric column: coefficient of the transformed raw value, and the training mean of that transformed value."""
 
     name: str
@@ -38,14 +35,14 @@ class Term(_Part):
     """Added to z when the cell is missing."""
 
 
-class Category(_Part):
+class Category(Fields):
     """A one-hot column: what each level adds to z; an unknown level adds nothing."""
 
     name: str
     coefficients: dict[str, float]
 
 
-class Baseline(_Part):
+class Baseline(Fields):
     """A column's distribution in training, raw values. Numbers are None for a categorical column, `levels` for a numeric one."""
 
     missing: float
@@ -57,14 +54,14 @@ class Baseline(_Part):
     levels: dict[str, float] | None = None
 
 
-class Spread(_Part):
+class Spread(Fields):
     """Mean and standard deviation over the folds."""
 
     mean: float
     std: float
 
 
-class TrainingData(_Part):
+class TrainingData(Fields):
     """What the model was trained on."""
 
     features_sha256: str
@@ -73,14 +70,14 @@ class TrainingData(_Part):
     base_rate: float
 
 
-class Created(_Part):
+class Created(Fields):
     """How the model was made."""
 
     command: str
     versions: dict[str, str]
 
 
-class Manifest(_Part):
+class Manifest(Fields):
     """The manifest as it stands in the file."""
 
     format: Literal[1] = 1
@@ -105,7 +102,7 @@ class Manifest(_Part):
     sha256: str = ""
 
 
-class TargetData(_Part):
+class TargetData(Fields):
     """What a regression was trained on."""
 
     features_sha256: str
@@ -116,7 +113,7 @@ class TargetData(_Part):
     share_zero: float
 
 
-class RegressionManifest(_Part):
+class RegressionManifest(Fields):
     """The manifest of a regression of an amount: revenue in the `horizon_days` after the row.
 
     The score is the expected amount: exp(z) with link "log", exp(z) - 1 with link "log1p", each at least 0 (`scorer.exponential`).
@@ -158,7 +155,7 @@ class RegressionManifest(_Part):
         return self.bands[1]
 
 
-class LinearPart(_Part):
+class LinearPart(Fields):
     """The logistic model of an ensemble: as in a `Manifest`, without the ensemble's weight."""
 
     terms: list[Term]
@@ -166,7 +163,7 @@ class LinearPart(_Part):
     intercept: float
 
 
-class ForestManifest(_Part):
+class ForestManifest(Fields):
     """The manifest of boosted trees, or of their ensemble with a logistic model.
 
     The score is 1 / (1 + exp(-z)), with z = (1 - trees_weight) · z(linear) + trees_weight · z(forest).

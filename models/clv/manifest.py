@@ -2,20 +2,18 @@
 
     `keepline clv fit` → manifest.json → checks (finite numbers, sha256, parameters, feature set) → `ClvModel` → `table()` → scorer.py
 
-`sha256` is the hash of the canonical JSON without that field, as in `models/manifest.py`: it finds a changed or damaged file, it is no
-signature.
+The file is checked and written by models/manifest_file.py.
 """
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
-from typing import Any, Literal, NoReturn
+from typing import Literal, NoReturn
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
 from keepline.models.clv.bgnbd import Bgnbd
 from keepline.models.clv.gamma_gamma import GammaGamma
@@ -31,7 +29,7 @@ from keepline.models.clv.scorer import (
 from keepline.models.clv.value import MOST_PERIODS
 from keepline.models.errors import ModelError
 from keepline.models.manifest import DECILES, Baseline, Created, FeatureSetLike, FeatureSetRef
-from keepline.models.manifest_file import checksum, read
+from keepline.models.manifest_file import Fields, parsed, read, sound, written
 
 REFIT = "Fit the model again, or restore the manifest as `keepline clv fit` wrote it."
 FEATURE_SET = FeatureSetRef(name="clv", version=1)
@@ -39,18 +37,14 @@ BGNBD = Bgnbd._fields
 GAMMA_GAMMA = GammaGamma._fields
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class Estimate(_Part):
+class Estimate(Fields):
     """A parameter, and its standard error where one can be told."""
 
     value: float = Field(gt=0)
     standard_error: float | None = Field(ge=0)
 
 
-class FittedPart(_Part):
+class FittedPart(Fields):
     """One of the two models, as `fit.Fitted` has it."""
 
     parameters: dict[str, Estimate]
@@ -66,7 +60,7 @@ class FittedPart(_Part):
         return tuple(self.parameters[name].value for name in names)
 
 
-class Horizon(_Part):
+class Horizon(Fields):
     """How far ahead values look, and what later periods count."""
 
     periods: int = Field(ge=1, le=MOST_PERIODS)
@@ -75,7 +69,7 @@ class Horizon(_Part):
     """Per period: an amount of period k counts 1/(1 + discount)^k."""
 
 
-class Data(_Part):
+class Data(Fields):
     """What was fitted on."""
 
     purchases_sha256: str
@@ -86,7 +80,7 @@ class Data(_Part):
     customers: int
 
 
-class ClvManifest(_Part):
+class ClvManifest(Fields):
     """The manifest as it stands in the file."""
 
     format: Literal[1] = 1
@@ -151,33 +145,11 @@ def load(path: str | Path, feature_set: FeatureSetLike | None = None) -> ClvMode
 
 def from_json(data: bytes, feature_set: FeatureSetLike | None = None, *, where: str = "manifest") -> ClvModel:
     """Check the manifest in `data`; `where` names it in errors."""
-
-    def refuse(constant: str) -> NoReturn:
-        msg = f"{where} holds {constant}, expected finite numbers. {REFIT}"
-        raise ModelError(msg)
-
-    try:
-        raw = json.loads(data, parse_constant=refuse)
-    except ValueError as error:
-        msg = f"{where} is not JSON ({error}). {REFIT}"
-        raise ModelError(msg) from None
-    if not isinstance(raw, dict):
-        msg = f"{where} is a JSON {type(raw).__name__}, expected an object. {REFIT}"
-        raise ModelError(msg)
+    raw = parsed(data, where, REFIT)
     if raw.get("family") != "bgnbd":
         msg = f"{where}: family is {raw.get('family')!r}, expected 'bgnbd'. Give a directory that `keepline clv fit` wrote."
         raise ModelError(msg)
-    try:
-        manifest = ClvManifest.model_validate_json(data, strict=True)
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
-        msg = f"{where}: {place}: {first['msg']} (found {first['input']!r:.80}). {REFIT}"
-        raise ModelError(msg) from None
-    expected = checksum(raw)
-    if manifest.sha256 != expected:
-        msg = f"{where}: sha256 is {manifest.sha256!r}, but the content hashes to {expected!r}: it was changed or damaged. {REFIT}"
-        raise ModelError(msg)
+    manifest = sound(ClvManifest, raw, where, REFIT)
     _check(manifest, where)
     if feature_set is not None:
         _check_feature_set(manifest, feature_set, where)
@@ -186,9 +158,7 @@ def from_json(data: bytes, feature_set: FeatureSetLike | None = None, *, where: 
 
 def dump(manifest: ClvManifest) -> bytes:
     """Return the manifest as the bytes of its file, `sha256` filled in."""
-    raw: dict[str, Any] = manifest.model_dump(mode="json")
-    raw["sha256"] = checksum(raw)
-    return json.dumps(raw, indent=1, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+    return written(manifest)
 
 
 def _check(manifest: ClvManifest, where: str) -> None:

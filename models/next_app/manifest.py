@@ -3,13 +3,12 @@
     `keepline train next-app` → manifest.json → checks (finite numbers, sha256, fields, parts) → `Loaded` → `table()` → scorer.py
 
 z of a candidate is Σ coefficient · (x − center) (logistic), the logit of boosted trees (trees), or (1 − w) · the first + w · the second
-(ensemble); there is no intercept, since a softmax over candidates does not see it. `sha256` is the hash of the canonical JSON without that
-field, as in models/manifest.py: it finds a changed or damaged file, it is no signature.
+(ensemble); there is no intercept, since a softmax over candidates does not see it. The file is checked and written by
+models/manifest_file.py.
 """
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,14 +16,14 @@ from typing import Annotated, Any, Literal, NoReturn
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
 from keepline.features.next_app.constants import Constants
 from keepline.features.next_app.layout import FEATURES, MAX_NAME, NAME, VERSION
 from keepline.features.spec import FeatureError
 from keepline.models.errors import ModelError
 from keepline.models.manifest import Created, FeatureSetRef
-from keepline.models.manifest_file import checksum, read
+from keepline.models.manifest_file import Fields, as_mapping, parsed, read, sound, written
 from keepline.models.trees.forest import Forest, flaw
 
 RETRAIN = "Train the model again, or restore the manifest as `keepline train next-app` wrote it."
@@ -40,11 +39,7 @@ SLACK = 1e-6
 Bounded = Annotated[float, Field(ge=-LARGEST, le=LARGEST)]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class Term(_Part):
+class Term(Fields):
     """What a feature adds to z: coefficient · (x − center)."""
 
     name: str
@@ -52,14 +47,14 @@ class Term(_Part):
     center: Bounded
 
 
-class PriorApp(_Part):
+class PriorApp(Fields):
     """An app of the global prior, and its share of the prior's opens."""
 
     app: str
     share: float = Field(gt=0, le=1)
 
 
-class Estimate(_Part):
+class Estimate(Fields):
     """A metric with the ends of its 95 % interval."""
 
     value: float
@@ -67,7 +62,7 @@ class Estimate(_Part):
     high: float
 
 
-class Part(_Part):
+class Part(Fields):
     """What was read of the log for one purpose."""
 
     opens: int = Field(ge=0)
@@ -80,7 +75,7 @@ class Part(_Part):
     """Of the first and the last open, RFC 3339."""
 
 
-class TrainingData(_Part):
+class TrainingData(Fields):
     """What the model was made of. Fit, validation and test are parts of each user's opens, in this order."""
 
     log_sha256: str
@@ -98,7 +93,7 @@ class TrainingData(_Part):
     """In words: which parts the written model was fitted on."""
 
 
-class NextAppManifest(_Part):
+class NextAppManifest(Fields):
     """The manifest as it stands in the file."""
 
     format: Literal[1] = 1
@@ -167,44 +162,15 @@ def load(path: str | Path) -> Loaded:
 
 def from_json(data: bytes, *, where: str = "manifest") -> Loaded:
     """Check the manifest in `data`; `where` names it in errors."""
-
-    def refuse(constant: str) -> NoReturn:
-        msg = f"{where} holds {constant}, expected finite numbers. {RETRAIN}"
-        raise ModelError(msg)
-
-    try:
-        raw = json.loads(data, parse_constant=refuse)
-    except ValueError as error:
-        msg = f"{where} is not JSON ({error}). {RETRAIN}"
-        raise ModelError(msg) from None
-    return from_mapping(raw, where=where)
+    return from_mapping(parsed(data, where, RETRAIN), where=where)
 
 
-def from_mapping(raw: Any, *, where: str = "manifest") -> Loaded:
+def from_mapping(raw: Mapping[str, Any], *, where: str = "manifest") -> Loaded:
     """Check a manifest that is already parsed."""
-    if not isinstance(raw, Mapping):
-        msg = f"{where} is a JSON {type(raw).__name__}, expected an object. {RETRAIN}"
-        raise ModelError(msg)
     if raw.get("family") not in FAMILIES or "prior_opens" not in raw:
         msg = f"{where}: no model of the next app (family {raw.get('family')!r}). Give a directory that `keepline train next-app` wrote."
         raise ModelError(msg)
-    try:
-        # From JSON text, since pydantic is strict about Python data.
-        text = json.dumps(raw, allow_nan=False)
-        manifest = NextAppManifest.model_validate_json(text, strict=True)
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
-        msg = f"{where}: {place}: {first['msg']} (found {first['input']!r:.80}). {RETRAIN}"
-        raise ModelError(msg) from None
-    except ValueError:
-        msg = f"{where} holds a number that is not finite. {RETRAIN}"
-        raise ModelError(msg) from None
-    expected = checksum(raw)
-    if manifest.sha256 != expected:
-        msg = f"{where}: sha256 is {manifest.sha256!r}, but the content hashes to {expected!r}: it was changed or damaged. {RETRAIN}"
-        raise ModelError(msg)
-    return checked(manifest, where=where)
+    return checked(sound(NextAppManifest, raw, where, RETRAIN), where=where)
 
 
 def checked(manifest: NextAppManifest, *, where: str = "manifest") -> Loaded:
@@ -252,15 +218,6 @@ def _check_prior(prior: list[PriorApp], refuse: Any) -> None:
         refuse("the shares of the prior do not fall and sum to 1")
 
 
-def as_mapping(manifest: NextAppManifest) -> dict[str, Any]:
-    """Return the manifest as the JSON object of its file, `sha256` filled in."""
-    raw: dict[str, Any] = manifest.model_dump(mode="json")
-    raw["sha256"] = checksum(raw)
-    return raw
-
-
 def dump(manifest: NextAppManifest) -> bytes:
     """Return the manifest as the bytes of its file."""
-    # The arrays of a forest would be one number a line.
-    layout: dict[str, Any] = {"indent": 1} if manifest.forest is None else {"separators": (",", ":")}
-    return json.dumps(as_mapping(manifest), **layout, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+    return written(manifest, dense=manifest.forest is not None)

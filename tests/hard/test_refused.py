@@ -45,7 +45,7 @@ MODELS: list[tuple[Callable[[Raw], str | None], str]] = [
     (lambda _: "", "{file} is not JSON ("),
     (lambda _: "[]", "{file} is a JSON list, expected an object"),
     (lambda raw: json.dumps(raw | {"sha256": "0" * 64}), "{file}: sha256 is '" + "0" * 64 + "', but the content hashes to"),
-    (lambda raw: json.dumps(raw | {"intercept": 7.0}), "it was changed or damaged after training"),
+    (lambda raw: json.dumps(raw | {"intercept": 7.0}), "it was changed or damaged. Train the model again"),
     (other_version, "{file}: trained on feature set churn version 99, expected churn version 1. Make training rows"),
     (nan, "coefficient is nan, expected a finite number. Train the model again"),
     (without_a_term, "terms and categories do not name each of the 36 columns once"),

@@ -45,9 +45,12 @@ class Trained(NamedTuple):
         return f"{self.manifest.model_id}, {self.manifest.forest.trees} trees"
 
     def predicted(self, rows: list[dict[str, float]]) -> np.ndarray:
-        """scikit-learn's probabilities of rows by name."""
+        """scikit-learn's probabilities of rows by name. A logarithm of ours is of 1e300 at most (models/scorer.py), so here too."""
+        frame, linear = pd.DataFrame(rows, columns=NAMES), self.manifest.linear
+        bent = [] if linear is None else [term.name for term in linear.terms if term.transform == "log1p"]
+        frame[bent] = frame[bent].clip(upper=1e300)
         with np.errstate(invalid="ignore"):  # it sums a column to see whether all is finite
-            return self.pipeline.predict_proba(pd.DataFrame(rows, columns=NAMES))[:, 1]
+            return self.pipeline.predict_proba(frame)[:, 1]
 
 
 def write_rows(folder: Path) -> tuple[Path, Path]:
