@@ -17,6 +17,11 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+# Two workers of tests, each with a JVM for its Flink, and more of them in what they start: with a quarter of the machine as its heap,
+# as Java has it where nothing is said, each takes all of that before it collects, and together more than there is.
+os.environ.setdefault("JVM_ARGS", "-XX:+UseTransparentHugePages -Xmx1g")
+
+
 @pytest.fixture(scope="session")
 def kafka() -> Iterator[EmbeddedKafka]:
     """A broker for all tests: use topic, group and transactional names of your own. Do not stop it."""

@@ -14,7 +14,7 @@ from tests.jobs.models_for_tests import manifest
 from tests.monitoring.running import Run, run
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def watched(kafka: EmbeddedKafka, redis_server: EmbeddedRedis, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     """A job on Kafka and Redis that has scored, committed and written all it was sent, and still runs."""
     folder = tmp_path_factory.mktemp("watched")

@@ -28,12 +28,12 @@ ADMIN_PASSWORD = "admin-password-4"
 SECRETS = (KAFKA_PASSWORD, REDIS_PASSWORD, TOOL_PASSWORD)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     return Authority(tmp_path_factory.mktemp("authority"))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def secure_kafka(authority: Authority) -> Iterator[EmbeddedKafka]:
     """A broker with the document's users and access lists, and the topics of the default names."""
     users = {"keepline": KAFKA_PASSWORD, "telemetry-writer": TOOL_PASSWORD, "outputs-reader": TOOL_PASSWORD}
@@ -51,7 +51,7 @@ def redis_users() -> list[str]:
     return block("users.acl", {"JOB-PASSWORD": REDIS_PASSWORD, "READER-PASSWORD": TOOL_PASSWORD}).splitlines()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def secure_redis(authority: Authority) -> Iterator[EmbeddedRedis]:
     users = [*redis_users(), f"user admin on >{ADMIN_PASSWORD} ~* +@all"]
     with EmbeddedRedis(security=RedisSecurity(authority.file, authority.certificate("redis"), users)) as server:
@@ -81,7 +81,7 @@ class Job:
         return load({}, self.environment, path)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def secure_job(
     secure_kafka: EmbeddedKafka, secure_redis: EmbeddedRedis, authority: Authority, tmp_path_factory: pytest.TempPathFactory
 ) -> Job:

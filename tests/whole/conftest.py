@@ -30,7 +30,7 @@ def name() -> str:
     return f"whole-{next(_numbers)}"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def flink() -> Iterator[FlinkCluster]:
     """A standalone cluster with two TaskManagers of one slot each. Leave no job running on it, and two TaskManagers."""
     with FlinkCluster(taskmanagers=2) as cluster:
