@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Self
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from keepline.jobs.cluster.rest import FlinkRest
+from keepline.jobs.cluster.rest import ClusterError, FlinkRest
 from keepline.jobs.demo.outputs import Outputs
 from keepline.jobs.produce import Sender
 from keepline.jobs.stack import process
@@ -150,9 +150,24 @@ class Running:
         deadline = time.monotonic() + seconds
         while not ready():
             if not self.job.running or time.monotonic() > deadline:
-                msg = f"{what} ({'it ended' if not self.job.running else f'within {seconds:.0f} s'}). Its log ends:\n{self.job.tail(25)}"
+                why = f"within {seconds:.0f} s; {self.situation()}" if self.job.running else "it ended"
+                msg = f"{what} ({why}). Its log ends:\n{self.job.tail(25)}"
                 raise StackError(msg)
             time.sleep(0.1)
+
+    def situation(self) -> str:
+        """Where a job that goes on is, as far as Kafka and Flink answer: for an error's text."""
+        told = [f"{self.committed()} of {self._records} records are committed"]
+        try:
+            for job in self.flink.jobs():
+                told += [
+                    f"restarts: {self.flink.restarts(job)}",
+                    f"checkpoints: {self.flink.checkpoints(job)['counts']}",
+                    self.flink.cause(job),
+                ]
+        except ClusterError as error:
+            told.append(str(error))
+        return "; ".join(each for each in told if each)
 
     def committed(self) -> int:
         """Records whose effects are committed: the source commits its offsets with each checkpoint."""

@@ -11,6 +11,9 @@ from pathlib import Path
 import pytest
 
 from keepline.jobs.demo import dataset
+from keepline.jobs.demo.outputs import Outputs
+from keepline.jobs.demo.running import PREFIX, START_SECONDS, Running
+from keepline.jobs.stack.process import StackError
 from tests.whole.demos import of_mark, start
 from tests.whole.support import wait
 
@@ -74,3 +77,13 @@ def test_ctrl_c_leaves_nothing_behind(tmp_path: Path, mark: str) -> None:
     os.kill(demo.pid, signal.SIGINT)
     assert demo.wait(60) == 130
     wait("no process is left", lambda: not of_mark(mark), 20)
+
+
+@pytest.mark.timeout(240)
+def test_a_wait_in_vain_says_where_the_job_is() -> None:
+    with Running(partitions=1) as demo:
+        demo.start([], lambda servers: Outputs(servers, PREFIX, lambda _: None))
+        demo.until(demo.started, START_SECONDS, "the job did not start")
+        wanted = r"nothing came \(within 1 s; 0 of 0 records are committed; restarts: 0; checkpoints: {.*'failed': .*}\)\. Its log ends:"
+        with pytest.raises(StackError, match=wanted):
+            demo.until(lambda: False, 1, "nothing came")

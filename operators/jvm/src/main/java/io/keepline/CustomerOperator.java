@@ -55,8 +55,6 @@ public final class CustomerOperator extends AbstractEmbeddedPythonFunctionOperat
   private static final int MAX_OUT = 256 << 20;
   /** Between two runs of an entry that waits; the kernel itself decides how often it asks. */
   private static final long WAIT_STEP_MS = 20;
-  /** The block where Flink sets no limit, in a local run: 349,525 states of 3 KiB. */
-  private static final long LOCAL_BLOCK = 1L << 30;
   /** Of a slot's off-heap memory, what is for Python: interpreter, NumPy, compiled kernels. */
   private static final long BESIDE_BLOCK = 192L << 20;
   private static final int LEAST_STATES = 10_000;
@@ -154,16 +152,24 @@ public final class CustomerOperator extends AbstractEmbeddedPythonFunctionOperat
     stats = new OperatorStats(getMetricGroup(), slab, kernel.describe());
   }
 
-  /** How many states a slot's share of the TaskManager's off-heap memory has room for, beside the batch and what Python itself needs. */
+  /**
+   * How many states there is room for: in a slot's share of the TaskManager's off-heap memory, beside the batch and what Python itself
+   * needs, and of their tables in a quarter of its share of the heap. A local run's off-heap memory has no limit; Flink says 1 TiB there.
+   */
   private int room() {
     Configuration manager = new Configuration();
     manager.addAll(Configuration.fromMap(getContainingTask().getEnvironment().getTaskManagerInfo().getConfiguration().toMap()));
-    long offHeap = manager.get(TaskManagerOptions.TASK_OFF_HEAP_MEMORY).getBytes();
-    long share = offHeap / manager.get(TaskManagerOptions.NUM_TASK_SLOTS);
-    long block = offHeap == Long.MAX_VALUE ? LOCAL_BLOCK : share - BESIDE_BLOCK - eventBytes - outBytes;
-    int states = (int) Math.max(LEAST_STATES, Math.min(Slab.most(kernel.stateSize), block / kernel.stateSize));
+    int slots = manager.get(TaskManagerOptions.NUM_TASK_SLOTS);
+    long block = manager.get(TaskManagerOptions.TASK_OFF_HEAP_MEMORY).getBytes() / slots - BESIDE_BLOCK - eventBytes - outBytes;
+    int states = room(kernel.stateSize, block, Runtime.getRuntime().maxMemory() / slots);
     LOG.info("room for {} resident states of {} bytes", states, kernel.stateSize);
     return Math.max(states, batchSize + 1);
+  }
+
+  /** How many states of this size have room in a block of so many bytes, and their tables in a quarter of a heap of so many. */
+  static int room(int stateSize, long block, long heap) {
+    long most = Math.min(block / stateSize, heap / 4 / Slab.TABLES);
+    return (int) Math.max(LEAST_STATES, Math.min(Slab.most(stateSize), most));
   }
 
   @Override

@@ -42,6 +42,8 @@ final class Slab {
   /** Bytes of a key that its row holds; the last word of a shorter key is padded with zeros. */
   private static final int KEY_BYTES = 4 * (ROW - KEY);
   private final int[] rows;
+  /** Bytes of the heap that a slot takes at most: its row, its name's reference, its share of the heads. */
+  static final int TABLES = 4 * ROW + 8 + 8;
   private int used;
   private int hand;
   private final int[] expected = new int[ABREAST];
@@ -59,14 +61,19 @@ final class Slab {
     }
     this.capacity = capacity;
     this.stateSize = stateSize;
-    memory = allocate(capacity * stateSize + PAGE);
-    start = (int) (-memory.getAddress() & (PAGE - 1));
     int table = Integer.highestOneBit(Math.max(16, capacity)) << 1;
     mask = table - 1;
-    heads = new int[table];
+    try {
+      heads = new int[table];
+      names = new String[capacity];
+      rows = new int[MARGIN + ROW * capacity];
+    } catch (OutOfMemoryError e) {
+      throw new IllegalStateException("no " + (long) TABLES * capacity + " bytes of heap for the tables of " + capacity
+          + " resident states: lower resident_states, or give the heap more (taskmanager.memory.task.heap.size; local: JVM_ARGS=-Xmx…)", e);
+    }
+    memory = allocate(capacity * stateSize + PAGE);
+    start = (int) (-memory.getAddress() & (PAGE - 1));
     Arrays.fill(heads, END);
-    names = new String[capacity];
-    rows = new int[MARGIN + ROW * capacity];
     for (int slot = 0; slot < capacity; slot++) {
       set(slot, STAMP, -1);
     }

@@ -22,6 +22,15 @@ class CustomerOperatorTest {
   private static final long MIN = Long.MIN_VALUE;
 
   @Test
+  void residentStatesHaveRoomInTheirBlockAndTheirTablesOnTheHeap() {
+    long gib = 1L << 30;
+    assertEquals(68_949, CustomerOperator.room(3072, 202L << 20, gib));
+    assertEquals(698_367, CustomerOperator.room(3072, 1L << 40, 6 * gib), "2 GiB, however much there is");
+    assertEquals(gib / 4 / Slab.TABLES, CustomerOperator.room(128, 1L << 40, gib), "small states: many, and each has its row");
+    assertEquals(10_000, CustomerOperator.room(3072, -1, gib), "the least");
+  }
+
+  @Test
   void aFullBatchRunsAtOnce() throws Exception {
     try (Harness h = Kernels.open(new Settings())) {
       for (int i = 0; i < 7; i++) {
